@@ -1,0 +1,90 @@
+//! Records and frames as bytes, and back.
+//!
+//! The one place that knows the encoding: bincode behind a version byte, with a size limit on
+//! every decode. It is meant to be replaceable, since bincode 2 is no longer developed.
+//! Nothing here panics on bytes from outside.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// The version byte before each encoded value.
+const VERSION: u8 = 1;
+
+/// The largest value that is decoded, in bytes: far above any record or frame, far below the memory of a machine.
+const DECODE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes that are not what they should be, or a value that cannot be encoded.
+#[derive(Debug, thiserror::Error)]
+pub enum CodecError {
+    /// Nothing at all, where a version byte was due.
+    #[error("the encoding is empty")]
+    Empty,
+    /// Another version of the encoding.
+    #[error("the encoding has version {found}, this program reads version {VERSION}")]
+    Version {
+        /// The version byte found.
+        found: u8,
+    },
+    /// Bytes beyond the end of the value.
+    #[error("{extra} bytes follow the encoded value")]
+    Trailing {
+        /// How many.
+        extra: usize,
+    },
+    /// Bytes that do not spell the value.
+    #[error("malformed encoding: {0}")]
+    Malformed(#[from] bincode::error::DecodeError),
+    /// A value that cannot be encoded.
+    #[error("cannot encode: {0}")]
+    Unencodable(#[from] bincode::error::EncodeError),
+}
+
+fn config() -> impl bincode::config::Config {
+    bincode::config::standard().with_limit::<DECODE_BYTES_MAX>()
+}
+
+/// Encodes a value.
+///
+/// # Errors
+/// [`CodecError::Unencodable`] where its `Serialize` fails.
+pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
+    let mut bytes = vec![VERSION];
+    bincode::serde::encode_into_std_write(value, &mut bytes, config())?;
+    Ok(bytes)
+}
+
+/// Decodes one value that fills `bytes` wholly.
+///
+/// # Errors
+/// Any [`CodecError`] but `Unencodable`; never panics.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    match bytes {
+        [] => Err(CodecError::Empty),
+        [VERSION, rest @ ..] => {
+            let (value, read) = bincode::serde::decode_from_slice(rest, config())?;
+            match rest.len() - read {
+                0 => Ok(value),
+                extra => Err(CodecError::Trailing { extra }),
+            }
+        }
+        [found, ..] => Err(CodecError::Version { found: *found }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_a_known_value_never_change() {
+        let bytes = encode(&(300_u64, "room", Some(7_u8))).expect("plain data");
+        assert_eq!(bytes, [1, 251, 44, 1, 4, b'r', b'o', b'o', b'm', 1, 7]);
+    }
+
+    #[test]
+    fn what_is_not_an_encoding_is_an_error() {
+        assert!(matches!(decode::<u8>(&[]), Err(CodecError::Empty)));
+        assert!(matches!(decode::<u8>(&[9, 1]), Err(CodecError::Version { found: 9 })));
+        assert!(matches!(decode::<u8>(&[1, 1, 1]), Err(CodecError::Trailing { extra: 1 })));
+        assert!(matches!(decode::<String>(&[1, 253, 255, 255, 255, 255]), Err(CodecError::Malformed(_))));
+    }
+}

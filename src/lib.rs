@@ -1,0 +1,8 @@
+//! Distributed rooms for multiplayer game servers, with no broker.
+
+pub mod adapter;
+pub mod clock;
+pub mod codec;
+pub mod model;
+pub mod registry;
+pub mod room;

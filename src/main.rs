@@ -1,0 +1,3 @@
+//! The `roomraft` command.
+
+fn main() {}
