@@ -4,5 +4,7 @@ pub mod adapter;
 pub mod clock;
 pub mod codec;
 pub mod model;
+#[cfg(feature = "raft")]
+pub mod raft;
 pub mod registry;
 pub mod room;

@@ -1,5 +1,7 @@
 //! What can be asked of a registry.
 
+use std::fmt;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +39,18 @@ pub struct Command {
     pub origin: Option<Origin>,
     /// What to do.
     pub operation: Operation,
+}
+
+/// Short, for logs: when, and by whom.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Some(Origin { proposer, serial, .. }) => {
+                write!(f, "command {serial} of node {} at {} ms", proposer.node, self.time_ms)
+            }
+            None => write!(f, "bookkeeping at {} ms", self.time_ms),
+        }
+    }
 }
 
 /// What to do. Each says which [`Reply`](super::Reply) it gives when it is not rejected or fenced.
