@@ -6,5 +6,7 @@ pub mod codec;
 pub mod model;
 #[cfg(feature = "raft")]
 pub mod raft;
+#[cfg(feature = "gateway")]
+pub mod ops;
 pub mod registry;
 pub mod room;
