@@ -1,0 +1,124 @@
+//! A room's end on this server.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    RoomActor,
+    guard::{guard, guard_for},
+    work,
+};
+use crate::{
+    adapter::AdapterError,
+    model::{RoomState, RoomUpdate},
+    room::{core::Ended, message::left_message},
+};
+
+/// How long a hook may take while the room ends.
+const HOOK_LIMIT: Duration = Duration::from_secs(5);
+/// How long to wait before the registry is told again.
+const RETRY: Duration = Duration::from_millis(500);
+
+impl RoomActor {
+    /// Ends the room. Its record is gone from the registry, or given up, when this returns; unless
+    /// the room is no longer this server's.
+    pub(super) async fn end(mut self, ended: Ended) {
+        let ended = match ended {
+            Ended::Parked => self.park().await,
+            other => other,
+        };
+        tracing::info!(room = %self.core().room_id, ?ended, "a room has ended here");
+        // Before the players hear of it, so that one who asks at once is told the same.
+        let _ = self.core().ended.set(ended.clone());
+        match &ended {
+            Ended::Disposed(reason) => {
+                self.farewell(reason, false).await;
+                self.unregister(reason).await;
+            }
+            Ended::Failed(reason) => {
+                self.tell_players(reason, false);
+                self.unregister(reason).await;
+            }
+            Ended::Parked => self.tell_players("the server is stopping", true),
+            Ended::Lost(reason) => {
+                // What the last hook sent was sent by no owner.
+                self.core().outbox.clear();
+                self.tell_players(reason, true);
+            }
+        }
+        self.forget_players();
+    }
+
+    /// Gives the room up with its newest state; one that cannot be is disposed of.
+    async fn park(&mut self) -> Ended {
+        if self.save_now().await.is_err_and(|error| !matches!(error, crate::room::RoomError::NothingToSave)) {
+            // An older snapshot is better than none: the registry refuses to park without any.
+            tracing::warn!(room = %self.core().room_id, "the last state was not kept");
+        }
+        let parked = RoomUpdate { state: Some(RoomState::Parked), ..RoomUpdate::default() };
+        match self.services.adapter.update_room(&self.core().room_epoch(), parked).await {
+            Ok(()) => Ended::Parked,
+            Err(AdapterError::Rejected(_)) => Ended::Disposed("the server is stopping".to_owned()),
+            Err(error) => Ended::Lost(error.to_string()),
+        }
+    }
+
+    /// The last hooks. One that hangs or panics is not waited for.
+    async fn farewell(&mut self, reason: &str, can_reconnect: bool) {
+        self.tell_players(reason, can_reconnect);
+        for player in self.core().players() {
+            self.core().remove(player.id());
+            self.services.sessions.remove(player.id(), self.core());
+            let hook = self.room.on_leave(&mut self.context, &player, reason);
+            let outcome = guard_for("on_leave", HOOK_LIMIT, hook).await;
+            if outcome.as_ref().is_err_and(crate::room::RoomError::is_fatal) {
+                break;
+            }
+            self.check(outcome).await;
+        }
+        let outcome = guard_for("on_dispose", HOOK_LIMIT, self.room.on_dispose(&mut self.context)).await;
+        if let Err(error) = outcome {
+            let room = &mut self.room;
+            let context = &mut self.context;
+            let hook = Box::pin(async move {
+                room.on_error(context, &error).await;
+                Ok(())
+            });
+            // The room ends in any case.
+            let _ = guard(hook).await;
+        }
+        self.let_out();
+    }
+
+    fn tell_players(&self, reason: &str, can_reconnect: bool) {
+        let told = left_message(&self.core().room_id, reason, can_reconnect);
+        for player in self.core().players() {
+            player.send_outgoing(told.clone());
+        }
+        self.let_out();
+    }
+
+    fn let_out(&self) {
+        self.core().outbox.uncork();
+    }
+
+    fn forget_players(&self) {
+        for player in self.core().players() {
+            self.services.sessions.remove(player.id(), self.core());
+            self.core().remove(player.id());
+        }
+    }
+
+    /// Takes the room out of the registry; tries until the registry answers.
+    async fn unregister(&mut self, reason: &str) {
+        let adapter = Arc::clone(&self.services.adapter);
+        let room = self.core().room_epoch();
+        loop {
+            match adapter.unregister_room(&room, reason).await {
+                Err(error) if work::is_passing(&error) => tokio::time::sleep(RETRY).await,
+                Err(error) if work::is_loss(&error) => return,
+                Err(error) => return tracing::error!(room = %room.room_id, %error, "the room was not taken out"),
+                Ok(()) => return,
+            }
+        }
+    }
+}

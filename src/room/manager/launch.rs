@@ -1,0 +1,73 @@
+//! Starting a room's task.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use serde_json::Value;
+use tokio::{
+    sync::{mpsc, watch},
+    task::AbortHandle,
+};
+
+use super::{Definition, Inner, table::Exit};
+use crate::{
+    model::{RoomRegistration, RoomState},
+    room::{
+        JoinError, RoomContext, RoomHandle,
+        actor::{Inlets, MAILBOX_CAPACITY, RoomActor, Start},
+        core::{Ended, RoomCore},
+        outbox::Outbox,
+        saver::Saver,
+    },
+};
+
+impl Inner {
+    /// The running room of a record of this server's; started where it does not run yet. `None`
+    /// where that ownership has ended here.
+    pub(super) fn ensure(self: &Arc<Self>, row: &RoomRegistration) -> Result<Option<RoomHandle>, JoinError> {
+        let Some(definition) = self.definition(&row.room_type) else {
+            let unknown = format!("room type {} is not served by this server", row.room_type);
+            return Err(JoinError::Unavailable(unknown));
+        };
+        Ok(self.table.admit(&row.room_epoch(), || self.launch(row, definition)))
+    }
+
+    fn launch(self: &Arc<Self>, row: &RoomRegistration, definition: Definition) -> (RoomHandle, AbortHandle) {
+        let services = Arc::clone(&self.services);
+        let (mailbox_sender, mailbox) = mpsc::channel(MAILBOX_CAPACITY);
+        let (effects_sender, effects) = mpsc::unbounded_channel();
+        let (stop_sender, stop) = watch::channel(None);
+        let outbox = Arc::new(Outbox::new(Arc::clone(&services.tenure)));
+        let core = RoomCore::new(row, definition.config, services.clock.clone(), outbox, effects_sender);
+        let core = Arc::new(core);
+        let handle = RoomHandle::new(Arc::clone(&core), mailbox_sender, Arc::new(stop_sender));
+        let saver = Saver::new(Arc::clone(&services.adapter), row.snapshot_version);
+        let context = RoomContext::new(Arc::clone(&core), saver);
+        let inlets = Inlets { mailbox, effects, stop };
+        let start = how_to_start(row);
+        let exit = Exit { table: Arc::clone(&self.table), core };
+        let task_handle = handle.clone();
+        let factory = definition.factory;
+        let task = self.tasks.spawn(async move {
+            let exit = exit;
+            let Ok(room) = std::panic::catch_unwind(AssertUnwindSafe(|| factory())) else {
+                let reason = "its factory panicked".to_owned();
+                let _ = exit.core.ended.set(Ended::Failed(reason.clone()));
+                if let Err(error) = services.adapter.unregister_room(&exit.core.room_epoch(), &reason).await {
+                    tracing::error!(room = %exit.core.room_id, %error, "a room that failed was not taken out");
+                }
+                return;
+            };
+            RoomActor::new(room, context, task_handle, services, inlets).run(start).await;
+        });
+        (handle, task.abort_handle())
+    }
+}
+
+/// A room that never lived is created, any other one restored.
+fn how_to_start(row: &RoomRegistration) -> Start {
+    if row.state != RoomState::Creating {
+        return Start::Restore;
+    }
+    let options = serde_json::from_str(&row.options).unwrap_or(Value::Null);
+    Start::Create { options, keeps_empty: row.seat_count == 0 }
+}

@@ -1,0 +1,170 @@
+//! A server's life in the cluster: registered, kept alive, stopped.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::{DistributedRoomManager, Inner, Phase};
+use crate::{
+    adapter::{AdapterError, AdapterResult},
+    model::{NewServer, NodeId, ServerEpoch, ServerStatus, ServerUpdate},
+    registry::Rejection,
+    room::actor::Stop,
+};
+
+impl DistributedRoomManager {
+    /// Connects the backend, registers this server and begins to take players. Harmless on one that runs.
+    ///
+    /// # Errors
+    /// What the backend says; the manager can then be started again. A stopped manager gives `Disconnected`.
+    pub async fn start(&self) -> AdapterResult<()> {
+        let inner = &self.inner;
+        match *inner.phase.borrow() {
+            Phase::New => {}
+            Phase::Running => return Ok(()),
+            Phase::Stopping | Phase::Stopped => return Err(AdapterError::Disconnected),
+        }
+        inner.adapter.connect().await?;
+        inner.register().await?;
+        if let Some(writer) = inner.release_writer.lock().take() {
+            tokio::spawn(writer.run());
+        }
+        inner.phase.send_replace(Phase::Running);
+        inner.tasks.spawn(Arc::clone(inner).keep_alive());
+        inner.tasks.spawn(Arc::clone(inner).follow_events());
+        inner.tasks.spawn(Arc::clone(inner).keep_reconciled());
+        Ok(())
+    }
+
+    /// Ends this server's part in the cluster; the backend stays connected.
+    ///
+    /// `graceful`: no new players from now on, every room is saved and given up for others to take;
+    /// rooms without a state to save are disposed of. Otherwise every room is disposed of, its
+    /// snapshot too. Harmless on one that is stopped or has not started.
+    ///
+    /// # Errors
+    /// What the backend says to the unregistration; the server's lease ends by itself then.
+    pub async fn stop(&self, graceful: bool) -> AdapterResult<()> {
+        let inner = &self.inner;
+        let was = inner.phase.send_replace(Phase::Stopping);
+        if was != Phase::Running {
+            inner.phase.send_replace(if was == Phase::New { Phase::Stopped } else { was });
+            return Ok(());
+        }
+        let server = inner.server.borrow().clone();
+        if let Some(server) = &server
+            && graceful
+        {
+            let draining = ServerUpdate { status: Some(ServerStatus::Draining), ..ServerUpdate::default() };
+            if let Err(error) = inner.adapter.update_server(server, draining).await {
+                tracing::warn!(%error, "the cluster does not know that this server is stopping");
+            }
+        }
+        let all_ended = inner.end_rooms(graceful).await;
+        inner.services.releases.flush().await;
+        inner.cancel.cancel();
+        let outcome = match server {
+            // A room that could not be given up keeps its snapshot: its server's lease ends instead.
+            Some(_) if graceful && !all_ended => Ok(()),
+            Some(server) => inner.adapter.unregister_server(&server).await,
+            None => Ok(()),
+        };
+        inner.server.send_replace(None);
+        inner.phase.send_replace(Phase::Stopped);
+        inner.tasks.close();
+        outcome
+    }
+}
+
+impl Inner {
+    /// Registers this server; its lease counts from before the call.
+    async fn register(&self) -> AdapterResult<()> {
+        let room_types = self.room_types();
+        let options = &self.options;
+        let server = NewServer {
+            server_id: options.server_id.clone(),
+            address: options.server_address.clone(),
+            port: options.server_port,
+            capacity: options.capacity,
+            metadata: options.metadata.clone(),
+            room_types,
+            node_id: NodeId(0),
+        };
+        let sent = options.clock.boot();
+        let epoch = self.adapter.register_server(server).await?;
+        self.services.tenure.extend(sent, self.adapter.lease().length);
+        let server_id = options.server_id.clone();
+        tracing::info!(server = %server_id, %epoch, "registered");
+        self.server.send_replace(Some(ServerEpoch { server_id, epoch }));
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Sends heartbeats; registers again where the registration is over.
+    async fn keep_alive(self: Arc<Self>) {
+        let lease = self.adapter.lease();
+        let period = self.options.heartbeat_interval.min(lease.renewal).max(Duration::from_millis(1));
+        let mut beat = tokio::time::interval_at(Instant::now() + period, period);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.cancel.cancelled() => return,
+                _ = beat.tick() => {}
+            }
+            let server = self.server.borrow().clone();
+            match server {
+                Some(server) => self.beat(&server, lease.length).await,
+                None => self.register_again().await,
+            }
+        }
+    }
+
+    async fn beat(&self, server: &ServerEpoch, lease: Duration) {
+        let sent = self.options.clock.boot();
+        match self.adapter.heartbeat(server).await {
+            Ok(()) => self.services.tenure.extend(sent, lease),
+            Err(AdapterError::Fenced { .. } | AdapterError::Rejected(Rejection::ServerUnknown(_))) => {
+                tracing::warn!(server = %server.server_id, "this server's registration is over: its rooms stop, and it registers again");
+                self.server.send_replace(None);
+                self.abandon_rooms("this server has lost its place in the cluster");
+                self.register_again().await;
+            }
+            Err(error) => tracing::warn!(%error, "a heartbeat was not acknowledged"),
+        }
+    }
+
+    async fn register_again(&self) {
+        if *self.phase.borrow() != Phase::Running {
+            return;
+        }
+        if let Err(error) = self.register().await {
+            tracing::warn!(%error, "this server is not registered");
+        }
+    }
+
+    fn abandon_rooms(&self, reason: &str) {
+        for room in self.table.rooms() {
+            room.stop(Stop::Abandon(reason.to_owned()));
+        }
+    }
+
+    /// Ends every room; whether all had ended in time.
+    async fn end_rooms(&self, graceful: bool) -> bool {
+        let deadline = Instant::now() + self.options.migration_timeout;
+        // A join that was under way when the phase changed may still start one.
+        while self.table.len() > 0 {
+            let rooms = self.table.rooms();
+            for room in &rooms {
+                room.stop(if graceful { Stop::Park } else { Stop::Dispose("the server is stopping".to_owned()) });
+            }
+            for room in &rooms {
+                if tokio::time::timeout_at(deadline, room.over()).await.is_err() {
+                    tracing::error!(room = %room.id(), "a room did not end in time");
+                    self.table.abort_all();
+                    return false;
+                }
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,196 @@
+//! What the registry says against what runs here.
+//!
+//! Events bring word at once; the comparison each second makes good what they missed. Both lead to
+//! the same few steps, each harmless when it is done twice.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use super::{Inner, Phase};
+use crate::{
+    adapter::{AdapterError, AdapterResult, Consistency, EventFilter, EventItem},
+    model::{
+        DistributedEvent, Epoch, EventKind, EventPayload, OrphanClaim, RoomEpoch, RoomId, RoomQuery, RoomRegistration,
+        RoomType, RoomTypeSpec, ServerEpoch, ServerUpdate,
+    },
+    room::actor::Stop,
+};
+
+/// Time between comparisons.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// What a comparison leads to.
+#[derive(Debug, Default, PartialEq)]
+struct Plan {
+    /// Rooms that are this server's and do not run.
+    start: Vec<RoomRegistration>,
+    /// Rooms that run and are not in the list: to be looked at once more.
+    doubtful: Vec<RoomEpoch>,
+}
+
+/// Compares this server's rooms in the registry with those that run.
+fn compare(listed: Vec<RoomRegistration>, running: &[(RoomId, Epoch)]) -> Plan {
+    let running: BTreeMap<&RoomId, Epoch> = running.iter().map(|(room_id, epoch)| (room_id, *epoch)).collect();
+    let matching = |row: &RoomRegistration| running.get(&row.room_id).is_some_and(|epoch| *epoch >= row.epoch);
+    let confirmed: Vec<RoomId> = listed.iter().filter(|row| matching(row)).map(|row| row.room_id.clone()).collect();
+    let doubtful = running.iter().filter(|(room_id, _)| !confirmed.contains(room_id));
+    let doubtful = doubtful.map(|(room_id, epoch)| RoomEpoch { room_id: (*room_id).clone(), epoch: *epoch }).collect();
+    Plan { start: listed.into_iter().filter(|row| !matching(row)).collect(), doubtful }
+}
+
+impl Inner {
+    pub(super) async fn keep_reconciled(self: Arc<Self>) {
+        loop {
+            let server = self.server.borrow().clone();
+            if let Some(server) = server
+                && *self.phase.borrow() == Phase::Running
+                && let Err(error) = self.reconcile(&server).await
+            {
+                tracing::debug!(%error, "not reconciled with the registry");
+            }
+            tokio::select! {
+                () = self.cancel.cancelled() => return,
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(PERIOD) => {}
+            }
+        }
+    }
+
+    async fn reconcile(self: &Arc<Self>, server: &ServerEpoch) -> AdapterResult<()> {
+        if self.types_changed.swap(false, Ordering::AcqRel) {
+            let update = ServerUpdate { room_types: Some(self.room_types()), ..ServerUpdate::default() };
+            if let Err(error) = self.adapter.update_server(server, update).await {
+                self.types_changed.store(true, Ordering::Release);
+                return Err(error);
+            }
+        }
+        if self.options.enable_failover {
+            self.take_orphans(server).await?;
+        }
+        let query = RoomQuery { server_id: Some(server.server_id.clone()), ..RoomQuery::default() };
+        let listed = self.adapter.rooms(&query, Consistency::Local).await?;
+        let running: Vec<(RoomId, Epoch)> =
+            self.table.rooms().iter().map(|room| (room.id().clone(), room.epoch())).collect();
+        let plan = compare(listed, &running);
+        for row in plan.start {
+            self.start_or_clear(&row).await?;
+        }
+        for room in plan.doubtful {
+            self.check_ownership(server, &room).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_orphans(self: &Arc<Self>, server: &ServerEpoch) -> AdapterResult<()> {
+        let capacity = usize::try_from(self.options.capacity).unwrap_or(usize::MAX);
+        let limit = u32::try_from(capacity.saturating_sub(self.table.len())).unwrap_or(u32::MAX);
+        let room_types: Vec<RoomType> = self.types.read().keys().cloned().collect();
+        if limit == 0 || room_types.is_empty() {
+            return Ok(());
+        }
+        let claim = OrphanClaim { claimant: server.clone(), room_types, limit };
+        for row in self.adapter.claim_orphans(claim).await? {
+            self.start_or_clear(&row).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts a room that is this server's. One that has ended here is taken out of the registry, which had not heard of it.
+    async fn start_or_clear(self: &Arc<Self>, row: &RoomRegistration) -> AdapterResult<()> {
+        match self.ensure(row) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => {
+                // The list may be older than the room's end.
+                let present = self.adapter.room(&row.room_id, Consistency::Linearizable).await?;
+                match present.filter(|present| present.epoch == row.epoch && present.server_id.is_some()) {
+                    Some(present) => self.adapter.unregister_room(&present.room_epoch(), "the room has ended").await,
+                    None => Ok(()),
+                }
+            }
+            Err(error) => {
+                tracing::warn!(room = %row.room_id, %error, "a room of this server cannot be started");
+                Ok(())
+            }
+        }
+    }
+
+    /// Stops a room that is no longer this server's.
+    async fn check_ownership(&self, server: &ServerEpoch, room: &RoomEpoch) -> AdapterResult<()> {
+        let present = self.adapter.room(&room.room_id, Consistency::Linearizable).await?;
+        let own = present.is_some_and(|present| {
+            present.server_id.as_ref() == Some(&server.server_id) && present.epoch == room.epoch
+        });
+        if !own && let Some(running) = self.table.room(&room.room_id).filter(|running| running.epoch() == room.epoch) {
+            running.stop(Stop::Abandon("the room is no longer on this server".to_owned()));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn follow_events(self: Arc<Self>) {
+        while !self.cancel.is_cancelled() {
+            match self.adapter.subscribe(EventFilter::All, None).await {
+                Ok(mut events) => {
+                    // What happened before the subscription is found by comparison.
+                    self.wake.notify_one();
+                    loop {
+                        let item = tokio::select! {
+                            () = self.cancel.cancelled() => return,
+                            item = events.next() => item,
+                        };
+                        match item {
+                            Some(EventItem::Event(event)) => self.on_event(&event).await,
+                            Some(EventItem::Lagged) => self.wake.notify_one(),
+                            None => break,
+                        }
+                    }
+                }
+                Err(error) => tracing::debug!(%error, "no events for now"),
+            }
+            tokio::select! {
+                () = self.cancel.cancelled() => {}
+                () = tokio::time::sleep(PERIOD) => {}
+            }
+        }
+    }
+
+    async fn on_event(self: &Arc<Self>, event: &DistributedEvent) {
+        match (&event.kind, &event.room_id) {
+            (EventKind::RoomCreated, Some(room_id)) if event.server_id.as_ref() == Some(&self.options.server_id) => {
+                if let Err(error) = self.create_placed(room_id).await {
+                    tracing::debug!(room = %room_id, %error, "a room that was placed here waits for the next comparison");
+                }
+            }
+            (EventKind::RoomMessage, Some(room_id)) => {
+                if let EventPayload::Message { message_type, data, player_id } = &event.payload
+                    && let Some(room) = self.table.room(room_id)
+                {
+                    room.remote_message(message_type, data, player_id.as_ref());
+                }
+            }
+            (EventKind::RoomDisposed | EventKind::RoomMigrated, Some(room_id))
+                if self.table.room(room_id).is_some() =>
+            {
+                self.wake.notify_one();
+            }
+            (EventKind::ServerOffline, _) => self.wake.notify_one(),
+            _ => {}
+        }
+    }
+
+    /// A room was placed on this server, perhaps by another one.
+    async fn create_placed(self: &Arc<Self>, room_id: &RoomId) -> Result<(), AdapterError> {
+        let row = self.adapter.room(room_id, Consistency::Local).await?;
+        let server = self.server.borrow().clone();
+        match row.zip(server).filter(|(row, server)| row.server_id.as_ref() == Some(&server.server_id)) {
+            Some((row, _)) if !self.table.is_over(&row.room_id, row.epoch) => self.start_or_clear(&row).await,
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn room_types(&self) -> BTreeMap<RoomType, RoomTypeSpec> {
+        self.types.read().iter().map(|(name, definition)| (name.clone(), definition.config.spec())).collect()
+    }
+}
