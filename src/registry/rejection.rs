@@ -17,6 +17,9 @@ pub enum Rejection {
     /// The server has its full number of rooms.
     #[error("server {0} has no room left: raise its capacity or add a server")]
     ServerFull(ServerId),
+    /// The server hands its rooms on and takes no new ones.
+    #[error("server {0} is draining: register the room on another server")]
+    ServerDraining(ServerId),
     /// No candidate is online, has room left and serves the type.
     #[error("no server has room left for a room of type {0}: add a server or raise the capacity")]
     NoCapacity(RoomType),

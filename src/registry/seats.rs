@@ -1,0 +1,172 @@
+//! Seats are reserved, confirmed and freed. The rows are the only count of players.
+
+use super::{
+    Registry, Rejection, Reply,
+    effects::{Effects, Outcome, Refusal},
+    limits,
+    records::RoomNumber,
+};
+use crate::model::{
+    EventKind, EventPayload, RoomId, Seat, SeatConfirmation, SeatGrant, SeatId, SeatRelease, SeatRequest, SeatState,
+    SeatTarget, ServerEpoch,
+};
+
+impl Registry {
+    pub(super) fn reserve_seat(&mut self, effects: &mut Effects, request: &SeatRequest) -> Outcome {
+        limits::hold(request.hold_ms)?;
+        self.present_server(&request.caller)?;
+        if let Some(number) = self.seat_rooms.get(&request.seat_id) {
+            return self.reserve_again(*number, request);
+        }
+        match &request.target {
+            SeatTarget::Room(room_id) => self.reserve_in_room(effects, request, room_id),
+            SeatTarget::Type { .. } => self.reserve_by_type(effects, request),
+        }
+    }
+
+    fn reserve_again(&self, number: RoomNumber, request: &SeatRequest) -> Outcome {
+        let grant = self.seat_grant(number, request.seat_id, false);
+        match grant.filter(|grant| grant.seat.player_id == request.player_id) {
+            Some(grant) => Ok(Reply::Seat(Box::new(grant))),
+            None => Err(Rejection::Invalid("the seat id is another player's: choose a random one".to_owned()).into()),
+        }
+    }
+
+    fn reserve_in_room(&mut self, effects: &mut Effects, request: &SeatRequest, room_id: &RoomId) -> Outcome {
+        let Some(room) = self.room_record(room_id) else {
+            return Err(Rejection::RoomUnknown(room_id.clone()).into());
+        };
+        let number = room.number;
+        match room.refusal() {
+            None => self.take_seat(effects, number, request, false),
+            Some(Rejection::RoomFull(_) | Rejection::RoomLocked(_)) if self.adopt_in(effects, request, number) => {
+                self.granted(number, request.seat_id, false)
+            }
+            Some(rejection) => Err(rejection.into()),
+        }
+    }
+
+    /// Takes a seat in a room that has one free.
+    pub(super) fn take_seat(
+        &mut self,
+        effects: &mut Effects,
+        number: RoomNumber,
+        request: &SeatRequest,
+        created: bool,
+    ) -> Outcome {
+        let owner = self.rooms.get(&number).and_then(|room| room.registration.server_id.as_ref());
+        let local = owner == Some(&request.caller.server_id);
+        let seat = Seat {
+            seat_id: request.seat_id,
+            player_id: request.player_id.clone(),
+            token: local.then_some(request.token),
+            state: if local { SeatState::Joined } else { SeatState::Held },
+            deadline_ms: if local { 0 } else { effects.now_ms.saturating_add(request.hold_ms) },
+            origin: request.origin,
+        };
+        self.put_seat(effects, number, seat);
+        if local {
+            self.announce_player(effects, number, request.seat_id, EventKind::PlayerJoined);
+        }
+        self.granted(number, request.seat_id, created)
+    }
+
+    /// Where the request's origin has a held seat in this room of the caller's own, the requester takes it up.
+    pub(super) fn adopt_in(&mut self, effects: &mut Effects, request: &SeatRequest, number: RoomNumber) -> bool {
+        let owner = self.rooms.get(&number).and_then(|room| room.registration.server_id.as_ref());
+        if owner != Some(&request.caller.server_id) || request.origin == 0 {
+            return false;
+        }
+        let first = (request.origin, number, SeatId(0));
+        let last = (request.origin, number, SeatId(u128::MAX));
+        let held = self.held_by_origin.range(first..=last).next().copied();
+        let Some((_, _, held_id)) = held else { return false };
+        self.remove_seat(effects, number, held_id);
+        self.take_seat(effects, number, request, false).is_ok()
+    }
+
+    pub(super) fn confirm_seat(&mut self, effects: &mut Effects, confirmation: &SeatConfirmation) -> Outcome {
+        let number = self.owned_room(&confirmation.room)?;
+        let room_id = &confirmation.room.room_id;
+        let seat = self.rooms.get(&number).and_then(|room| room.seats.get(&confirmation.seat_id));
+        let Some(seat) = seat.cloned() else { return Err(Rejection::SeatUnknown(room_id.clone()).into()) };
+        let joined =
+            Seat { token: Some(confirmation.token), state: SeatState::Joined, deadline_ms: 0, ..Seat::clone(&seat) };
+        match seat.state {
+            SeatState::Held => {
+                self.put_seat(effects, number, joined);
+                self.announce_player(effects, number, confirmation.seat_id, EventKind::PlayerJoined);
+            }
+            _ if seat.token != Some(confirmation.token) => {
+                return Err(Rejection::TokenMismatch(room_id.clone()).into());
+            }
+            SeatState::Away => self.put_seat(effects, number, joined),
+            SeatState::Joined => {}
+        }
+        self.granted(number, confirmation.seat_id, false)
+    }
+
+    pub(super) fn release_seats(
+        &mut self,
+        effects: &mut Effects,
+        server: &ServerEpoch,
+        releases: &[SeatRelease],
+    ) -> Outcome {
+        limits::releases(releases.len())?;
+        self.present_server(server)?;
+        for release in releases {
+            self.release_seat(effects, server, release);
+        }
+        Ok(Reply::Done)
+    }
+
+    fn release_seat(&mut self, effects: &mut Effects, server: &ServerEpoch, release: &SeatRelease) {
+        let Some(room) = self.room_record(&release.room_id) else { return };
+        if room.registration.server_id.as_ref() != Some(&server.server_id) {
+            return;
+        }
+        let number = room.number;
+        let Some(seat) = room.seats.get(&release.seat_id).cloned() else { return };
+        if release.away_ms == 0 {
+            self.free_seat(effects, number, release.seat_id);
+        } else if seat.state == SeatState::Joined {
+            let deadline_ms = effects.now_ms.saturating_add(release.away_ms);
+            self.put_seat(effects, number, Seat { state: SeatState::Away, deadline_ms, ..Seat::clone(&seat) });
+        }
+    }
+
+    /// A seat falls free; if a player had it, that player has left.
+    pub(super) fn free_seat(&mut self, effects: &mut Effects, number: RoomNumber, seat_id: SeatId) {
+        let had_player = |state| matches!(state, SeatState::Joined | SeatState::Away);
+        let seat = self.rooms.get(&number).and_then(|room| room.seats.get(&seat_id));
+        if seat.is_some_and(|seat| had_player(seat.state)) {
+            self.announce_player(effects, number, seat_id, EventKind::PlayerLeft);
+        }
+        if seat_exists(self, number, seat_id) {
+            self.remove_seat(effects, number, seat_id);
+        }
+    }
+
+    fn announce_player(&self, effects: &mut Effects, number: RoomNumber, seat_id: SeatId, kind: EventKind) {
+        let Some(room) = self.rooms.get(&number) else { return };
+        let Some(seat) = room.seats.get(&seat_id) else { return };
+        let registration = &room.registration;
+        let owner = registration.server_id.as_ref();
+        effects.room_event(kind, owner, &registration.room_id, EventPayload::Player(seat.player_id.clone()));
+    }
+
+    fn granted(&self, number: RoomNumber, seat_id: SeatId, created: bool) -> Outcome {
+        let grant = self.seat_grant(number, seat_id, created);
+        grant.map(|grant| Reply::Seat(Box::new(grant))).ok_or(Refusal::Fenced(crate::model::Epoch(0)))
+    }
+
+    fn seat_grant(&self, number: RoomNumber, seat_id: SeatId, created: bool) -> Option<SeatGrant> {
+        let room = self.rooms.get(&number)?;
+        let seat = Seat::clone(room.seats.get(&seat_id)?);
+        Some(SeatGrant { seat, room: room.registration.clone(), created })
+    }
+}
+
+fn seat_exists(registry: &Registry, number: RoomNumber, seat_id: SeatId) -> bool {
+    registry.rooms.get(&number).is_some_and(|room| room.seats.contains_key(&seat_id))
+}
