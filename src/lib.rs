@@ -4,9 +4,10 @@ pub mod adapter;
 pub mod clock;
 pub mod codec;
 pub mod model;
-#[cfg(feature = "raft")]
-pub mod raft;
 #[cfg(feature = "gateway")]
 pub mod ops;
+#[cfg(feature = "raft")]
+pub mod raft;
 pub mod registry;
 pub mod room;
+pub mod routing;
