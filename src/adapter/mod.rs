@@ -4,15 +4,21 @@
 //! `tests/adapter_contract` proves it of each. Rooms, gateway and operations are written against
 //! the trait and do not know which backend they run on.
 
+mod backend;
 mod error;
 mod events;
+mod leases;
+mod memory;
+mod outcome;
 
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 
+pub use backend::{RegistryBackend, SnapshotTerms};
 pub use error::AdapterError;
 pub use events::{EVENTS_KEPT, EventFilter, EventHub, EventItem, EventStream};
+pub use memory::{MemoryAdapter, MemoryOptions};
 
 use crate::model::{
     DistributedEvent, Epoch, LockToken, NewRoom, NewServer, OrphanClaim, PlayerId, Revision, RoomClaim, RoomEpoch,

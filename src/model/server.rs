@@ -95,6 +95,11 @@ impl ServerRegistration {
     pub fn player_address(&self) -> String {
         format!("{}:{}", self.address, self.port)
     }
+
+    /// The server under its present registration.
+    pub fn server_epoch(&self) -> ServerEpoch {
+        ServerEpoch { server_id: self.server_id.clone(), epoch: self.epoch }
+    }
 }
 
 /// A server under one registration: what its writes name, so that those of an older registration are fenced.
