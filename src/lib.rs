@@ -7,6 +7,8 @@ pub mod model;
 #[cfg(feature = "gateway")]
 pub mod ops;
 #[cfg(feature = "raft")]
+pub mod quic;
+#[cfg(feature = "raft")]
 pub mod raft;
 pub mod registry;
 pub mod room;

@@ -1,0 +1,70 @@
+//! The side that is dialled.
+
+use std::sync::Arc;
+
+use metrics::counter;
+use quinn::{Connection, Incoming, VarInt};
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use super::{
+    Hello, Identity, QuicError, Refusal, StreamHandler,
+    endpoint::{HANDSHAKE_MAX, HELLO_BYTES_MAX},
+    frame::{read_frame, write_frame},
+    tls::peer_names,
+};
+use crate::codec;
+
+pub(super) async fn accept_all(endpoint: quinn::Endpoint, identity: Identity, handler: Arc<dyn StreamHandler>) {
+    while let Some(incoming) = endpoint.accept().await {
+        tokio::spawn(serve(incoming, identity.clone(), Arc::clone(&handler)));
+    }
+}
+
+async fn serve(incoming: Incoming, identity: Identity, handler: Arc<dyn StreamHandler>) {
+    let from = incoming.remote_address();
+    let welcomed = timeout(HANDSHAKE_MAX, async {
+        let connection = incoming.await.map_err(|error| QuicError::malformed(&error))?;
+        let hello = welcome(&connection, &identity).await?;
+        Ok::<_, QuicError>((connection, hello))
+    });
+    let (connection, hello) = match welcomed.await {
+        Ok(Ok((connection, Ok(hello)))) => (connection, hello),
+        Ok(Ok((connection, Err(refusal)))) => {
+            counter!("roomraft_peer_connections_refused_total").increment(1);
+            warn!(%from, %refusal, "refused another node");
+            // The other side closes once it has read why; this side does so when its handle is dropped.
+            let _ = timeout(HANDSHAKE_MAX, connection.closed()).await;
+            connection.close(VarInt::from_u32(1), b"refused");
+            return;
+        }
+        Ok(Err(error)) => {
+            counter!("roomraft_peer_connections_refused_total").increment(1);
+            warn!(%from, %error, "refused a connection to the port of the nodes");
+            return;
+        }
+        Err(_) => {
+            counter!("roomraft_peer_connections_refused_total").increment(1);
+            debug!(%from, "a handshake did not end in time");
+            return;
+        }
+    };
+    debug!(%from, server = %hello.server_id, "another node is connected");
+    while let Ok((send, receive)) = connection.accept_bi().await {
+        let (handler, hello) = (Arc::clone(&handler), hello.clone());
+        tokio::spawn(async move { handler.handle(hello, send, receive).await });
+    }
+}
+
+async fn welcome(connection: &Connection, identity: &Identity) -> Result<Result<Hello, Refusal>, QuicError> {
+    let (mut send, mut receive) = connection.accept_bi().await.map_err(|error| QuicError::malformed(&error))?;
+    let frame = read_frame(&mut receive, HELLO_BYTES_MAX).await?;
+    let frame = frame.ok_or_else(|| QuicError::Malformed("no hello came".to_owned()))?;
+    let hello: Hello = codec::decode(&frame).map_err(|error| QuicError::malformed(&error))?;
+    let verdict = identity.check(&hello, &peer_names(connection));
+    let answer = codec::encode(&verdict.clone().map(|()| identity.hello()));
+    write_frame(&mut send, &answer.map_err(|error| QuicError::malformed(&error))?).await?;
+    // Ending the stream is what flushes it; a connection that is already gone shows at its next use.
+    let _ = send.finish();
+    Ok(verdict.map(|()| hello))
+}
