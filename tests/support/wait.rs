@@ -1,6 +1,6 @@
 //! Waiting for a condition, with a deadline and without guessing how long it takes.
 
-use std::{fmt::Debug, future::Future, time::Duration};
+use std::{fmt::Debug, time::Duration};
 
 use tokio::time::Instant;
 
@@ -11,7 +11,7 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 ///
 /// # Panics
 /// After [`DEADLINE`], with the last answer that was not `Ok`.
-pub async fn until<T, E: Debug, F: Future<Output = Result<T, E>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+pub async fn until<T, E: Debug>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, E>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
         match tokio::time::timeout_at(deadline, ask()).await {
