@@ -6,6 +6,7 @@ pub mod codec;
 pub mod model;
 #[cfg(feature = "gateway")]
 pub mod ops;
+pub mod protocol;
 #[cfg(feature = "raft")]
 pub mod quic;
 #[cfg(feature = "raft")]
