@@ -124,14 +124,14 @@ impl RoomHandle {
         self.mailbox.send(command).await.map_err(|_| RoomError::Ended)
     }
 
-    /// Asks it to end; the first wish counts.
+    /// Asks it to end; the first wish counts, but for the word that it is no longer this server's.
     pub(crate) fn stop(&self, stop: Stop) {
         self.stop.send_if_modified(|present| {
-            let first = present.is_none();
-            if first {
+            let counts = present.is_none() || matches!(stop, Stop::Abandon(_));
+            if counts {
                 *present = Some(stop);
             }
-            first
+            counts
         });
     }
 

@@ -25,7 +25,7 @@ const BATCH_MAX: usize = 4_096;
 #[derive(Debug)]
 enum Order {
     Release(SeatRelease),
-    Settle(SeatId, oneshot::Sender<()>),
+    Settle(SeatId, oneshot::Sender<bool>),
     Flush(oneshot::Sender<()>),
 }
 
@@ -50,21 +50,23 @@ impl Releases {
         let _ = self.orders.send(Order::Release(release));
     }
 
-    /// Takes back a release that is not written yet; returns when none of this seat is under way any more.
-    pub(crate) async fn settle(&self, seat_id: SeatId) {
-        self.order(|done| Order::Settle(seat_id, done)).await;
+    /// A player wants its seat back: takes back word of its absence that is not written yet, and
+    /// returns when none of this seat is under way any more. `false` where the player has left
+    /// for good, which is not taken back.
+    pub(crate) async fn settle(&self, seat_id: SeatId) -> bool {
+        self.order(|done| Order::Settle(seat_id, done)).await.unwrap_or(false)
     }
 
     /// Writes what is gathered; returns when that was tried.
     pub(crate) async fn flush(&self) {
-        self.order(Order::Flush).await;
+        // Without an answer the writer is gone, and there is nothing to wait for.
+        let _ = self.order(Order::Flush).await;
     }
 
-    async fn order(&self, order: impl FnOnce(oneshot::Sender<()>) -> Order + Send) {
+    async fn order<T: Send>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order + Send) -> Option<T> {
         let (done, answer) = oneshot::channel();
-        if self.orders.send(order(done)).is_ok() {
-            let _ = answer.await;
-        }
+        self.orders.send(order(done)).ok()?;
+        answer.await.ok()
     }
 }
 
@@ -105,8 +107,11 @@ impl ReleaseWriter {
                 self.due.get_or_insert_with(|| Instant::now() + GATHER);
             }
             Order::Settle(seat_id, done) => {
-                self.pending.remove(&seat_id);
-                let _ = done.send(());
+                let left = self.pending.get(&seat_id).is_some_and(|release| release.away_ms == 0);
+                if !left {
+                    self.pending.remove(&seat_id);
+                }
+                let _ = done.send(!left);
             }
             Order::Flush(done) => {
                 self.flush().await;

@@ -17,6 +17,9 @@ const BEGIN_LIMIT: Duration = Duration::from_secs(30);
 /// How long to wait before the registry is asked again.
 const RETRY: Duration = Duration::from_millis(250);
 
+/// How long a restored room waits for a player before it counts as empty.
+const RESTORED_WAIT: Duration = Duration::from_mins(1);
+
 /// How a room begins.
 #[derive(Debug)]
 pub(crate) enum Start {
@@ -29,6 +32,7 @@ pub(crate) enum Start {
 impl RoomActor {
     /// Makes the room and declares it live.
     pub(super) async fn begin(&mut self, start: Start) -> Result<(), Ended> {
+        self.may_act().await?;
         self.core().outbox.cork();
         let mut stop = self.inlets.stop.clone();
         let made = tokio::select! {
@@ -49,7 +53,7 @@ impl RoomActor {
         self.declare(update).await?;
         self.core().begun.cancel();
         if self.core().player_count() == 0 {
-            self.timers.vacancy = Some(Instant::now());
+            self.check_vacancy();
         }
         Ok(())
     }
@@ -106,6 +110,7 @@ impl RoomActor {
             self.away.insert(kept.seat_id, due);
         }
         self.keeps_empty = snapshot.players.is_empty();
+        self.kept_until = Some(Instant::now() + RESTORED_WAIT);
     }
 
     async fn declare(&mut self, update: RoomUpdate) -> Result<(), Ended> {

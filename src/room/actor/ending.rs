@@ -22,6 +22,10 @@ impl RoomActor {
     /// Ends the room. Its record is gone from the registry, or given up, when this returns; unless
     /// the room is no longer this server's.
     pub(super) async fn end(mut self, ended: Ended) {
+        if !self.services.tenure.may_act() {
+            // What the last hook sent was sent by no owner.
+            self.core().outbox.clear();
+        }
         let ended = match ended {
             Ended::Parked => self.park().await,
             other => other,

@@ -18,6 +18,8 @@ impl RoomActor {
     /// A player on a seat that the registry has as joined.
     pub(super) async fn arrive(&mut self, arrival: Arrival) {
         let Arrival { player_id, data, way } = arrival;
+        // The same player on a second seat: it had gone without a word, and has joined anew.
+        self.remove(&player_id, "joined again").await;
         let player = self.seat(player_id, way.seat_id, data, &way);
         let outcome = guard(self.room.on_join(&mut self.context, &player)).await;
         match outcome {
@@ -40,8 +42,11 @@ impl RoomActor {
         let services = std::sync::Arc::clone(&self.services);
         self.work.push(Box::pin(async move {
             // A release of this seat that is on its way must not come after the confirmation.
-            services.releases.settle(seat_id).await;
-            let answer = services.adapter.confirm_seat(confirmation).await;
+            let answer = if services.releases.settle(seat_id).await {
+                services.adapter.confirm_seat(confirmation).await
+            } else {
+                Err(AdapterError::Rejected(Rejection::SeatUnknown(confirmation.room.room_id)))
+            };
             Done::Returned(Box::new(Returned { way, was_here, answer }))
         }));
     }
@@ -119,6 +124,7 @@ impl RoomActor {
     /// Answers a player that is in: first the response, then what the hook sent to it.
     async fn welcome(&mut self, player: &Player, way: Way) {
         self.keeps_empty = false;
+        self.kept_until = None;
         if let Err(ended) = self.may_act().await {
             // The answer is not given: whoever waits finds out where the room is now.
             self.ending = Some(ended);

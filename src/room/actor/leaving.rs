@@ -65,7 +65,14 @@ impl RoomActor {
     /// Frees a seat; where it was the last one the room may be over.
     pub(super) fn free(&mut self, seat_id: SeatId) {
         self.release(seat_id, 0);
-        self.timers.vacancy.get_or_insert_with(Instant::now);
+        self.check_vacancy();
+    }
+
+    /// The room may be empty: finds out soon.
+    pub(super) fn check_vacancy(&mut self) {
+        let now = Instant::now();
+        let due = self.kept_until.unwrap_or(now).max(now);
+        self.timers.vacancy.get_or_insert(due);
     }
 
     fn release(&self, seat_id: SeatId, away_ms: u64) {

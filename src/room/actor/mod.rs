@@ -73,6 +73,8 @@ pub(crate) struct RoomActor {
     pending: Pending,
     /// Made by a call and not by a player: it stays until a player has been there.
     keeps_empty: bool,
+    /// A restored room gives its players time to find it again, those too whose seats were not kept.
+    kept_until: Option<Instant>,
     ending: Option<Ended>,
 }
 
@@ -115,6 +117,7 @@ impl RoomActor {
             update: RoomUpdate::default(),
             pending: Pending::default(),
             keeps_empty: false,
+            kept_until: None,
             ending: None,
         }
     }
@@ -136,7 +139,7 @@ impl RoomActor {
             }
             let item = self.next().await;
             if let Item::Stop(stop) = item {
-                return stop.into();
+                return self.finish(stop).await;
             }
             if let Err(ended) = self.may_act().await {
                 return ended;
@@ -144,6 +147,25 @@ impl RoomActor {
             self.core().outbox.cork();
             self.act(item).await;
         }
+    }
+
+    /// The last of what was asked of a room that goes on elsewhere.
+    async fn finish(&mut self, stop: Stop) -> Ended {
+        if stop == Stop::Park {
+            // What came before the stop counts; nothing comes after it.
+            self.inlets.mailbox.close();
+            while let Some(command) = self.inlets.mailbox.recv().await {
+                if let Err(ended) = self.may_act().await {
+                    return ended;
+                }
+                self.core().outbox.cork();
+                self.obey(command).await;
+                if let Err(ended) = self.settle().await {
+                    return ended;
+                }
+            }
+        }
+        stop.into()
     }
 
     /// Carries out what the last hook wanted, then lets out what it sent.
@@ -165,7 +187,7 @@ impl RoomActor {
         while !self.services.tenure.may_act() {
             tokio::select! {
                 () = self.services.tenure.renewed() => {}
-                stop = stopped(&mut self.inlets.stop) => return Err(stop.into()),
+                stop = abandoned(&mut self.inlets.stop) => return Err(stop.into()),
             }
         }
         Ok(())
@@ -273,6 +295,14 @@ impl RoomActor {
 /// The wish that the room end; pending until there is one.
 async fn stopped(stop: &mut watch::Receiver<Option<Stop>>) -> Stop {
     match stop.wait_for(Option::is_some).await.ok().and_then(|stop| stop.clone()) {
+        Some(stop) => stop,
+        None => std::future::pending().await,
+    }
+}
+
+/// The wish that the room end at once, without a last word.
+async fn abandoned(stop: &mut watch::Receiver<Option<Stop>>) -> Stop {
+    match stop.wait_for(|stop| matches!(stop, Some(Stop::Abandon(_)))).await.ok().and_then(|stop| stop.clone()) {
         Some(stop) => stop,
         None => std::future::pending().await,
     }

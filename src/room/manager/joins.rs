@@ -1,6 +1,6 @@
 //! Joins and reconnects from request to outcome.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -22,6 +22,9 @@ use crate::{
 
 /// How often a player is sent on when the room that it was given ends just then.
 const ATTEMPTS: usize = 4;
+
+/// How long a room's end is waited for.
+const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// A response that may be taken to a second room where the first one ended before it was given.
 type SharedResponder = Arc<Mutex<Option<Responder>>>;
@@ -165,7 +168,9 @@ async fn outcome(
         return outcome.map(Some);
     }
     // The record may still name the room until its task has told the registry.
-    room.over().await;
+    if tokio::time::timeout(END_LIMIT, room.over()).await.is_err() {
+        return Err(JoinError::Unavailable("the room is ending: try again".to_owned()));
+    }
     match room.core().ended.get() {
         Some(Ended::Failed(reason)) => Err(JoinError::Internal(format!("the room could not be made: {reason}"))),
         _ => Ok(None),

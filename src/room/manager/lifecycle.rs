@@ -19,13 +19,23 @@ impl DistributedRoomManager {
     /// What the backend says; the manager can then be started again. A stopped manager gives `Disconnected`.
     pub async fn start(&self) -> AdapterResult<()> {
         let inner = &self.inner;
-        match *inner.phase.borrow() {
-            Phase::New => {}
-            Phase::Running => return Ok(()),
-            Phase::Stopping | Phase::Stopped => return Err(AdapterError::Disconnected),
+        let first = inner.phase.send_if_modified(|phase| {
+            let first = *phase == Phase::New;
+            if first {
+                *phase = Phase::Starting;
+            }
+            first
+        });
+        if !first {
+            return match *inner.phase.borrow() {
+                Phase::Stopping | Phase::Stopped => Err(AdapterError::Disconnected),
+                _ => Ok(()),
+            };
         }
-        inner.adapter.connect().await?;
-        inner.register().await?;
+        if let Err(error) = inner.connect_and_register().await {
+            inner.phase.send_replace(Phase::New);
+            return Err(error);
+        }
         if let Some(writer) = inner.release_writer.lock().take() {
             tokio::spawn(writer.run());
         }
@@ -48,7 +58,8 @@ impl DistributedRoomManager {
         let inner = &self.inner;
         let was = inner.phase.send_replace(Phase::Stopping);
         if was != Phase::Running {
-            inner.phase.send_replace(if was == Phase::New { Phase::Stopped } else { was });
+            let never_ran = matches!(was, Phase::New | Phase::Starting);
+            inner.phase.send_replace(if never_ran { Phase::Stopped } else { was });
             return Ok(());
         }
         let server = inner.server.borrow().clone();
@@ -77,6 +88,11 @@ impl DistributedRoomManager {
 }
 
 impl Inner {
+    async fn connect_and_register(&self) -> AdapterResult<()> {
+        self.adapter.connect().await?;
+        self.register().await
+    }
+
     /// Registers this server; its lease counts from before the call.
     async fn register(&self) -> AdapterResult<()> {
         let room_types = self.room_types();
@@ -110,6 +126,7 @@ impl Inner {
             tokio::select! {
                 () = self.cancel.cancelled() => return,
                 _ = beat.tick() => {}
+                () = self.beat_now.notified() => {}
             }
             let server = self.server.borrow().clone();
             match server {

@@ -30,7 +30,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -73,6 +73,7 @@ struct Definition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     New,
+    Starting,
     Running,
     Stopping,
     Stopped,
@@ -91,8 +92,12 @@ struct Inner {
     release_writer: Mutex<Option<ReleaseWriter>>,
     /// Something was missed or has changed hands: reconcile now.
     wake: Notify,
+    /// The registration may be over: send a heartbeat now.
+    beat_now: Notify,
     cancel: CancellationToken,
     tasks: TaskTracker,
+    /// How many placements were asked for.
+    turn: AtomicU64,
 }
 
 impl DistributedRoomManager {
@@ -119,8 +124,10 @@ impl DistributedRoomManager {
             server,
             release_writer: Mutex::new(Some(release_writer)),
             wake: Notify::new(),
+            beat_now: Notify::new(),
             cancel: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            turn: AtomicU64::new(0),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -219,7 +226,7 @@ impl Inner {
     fn gate(&self) -> Result<ServerEpoch, JoinError> {
         let refuse = |why: &str| Err(JoinError::Unavailable(why.to_owned()));
         match *self.phase.borrow() {
-            Phase::New => refuse("this server has not started yet: try again shortly"),
+            Phase::New | Phase::Starting => refuse("this server has not started yet: try again shortly"),
             Phase::Stopping | Phase::Stopped => refuse("this server is stopping: connect to another one"),
             Phase::Running => match self.server.borrow().clone() {
                 Some(server) if self.services.tenure.may_act() => Ok(server),

@@ -1,10 +1,11 @@
 //! What a manager is told.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     clock::Clock,
     model::{InvalidId, Metadata, ServerId},
+    routing::{LoadBalancedRouter, Router},
 };
 
 /// The options of a [`DistributedRoomManager`](super::DistributedRoomManager).
@@ -28,6 +29,8 @@ pub struct ManagerOptions {
     pub capacity: u32,
     /// Free-form attributes. Default none.
     pub metadata: Metadata,
+    /// Where new rooms go. Default [`LoadBalancedRouter`] with its own defaults.
+    pub router: Arc<dyn Router>,
     /// How long a redirected player's seat is held. Default 15 s.
     pub seat_hold: Duration,
     /// Where time comes from. Default the system's clock.
@@ -50,6 +53,7 @@ impl ManagerOptions {
             enable_failover: true,
             capacity: 100,
             metadata: Metadata::default(),
+            router: Arc::new(LoadBalancedRouter::default()),
             seat_hold: Duration::from_secs(15),
             clock: Clock::system(),
         })

@@ -1,32 +1,32 @@
-//! Which servers a new room may go to.
+//! Which servers a new room may go to: the router is asked, with chance and turn from here.
 
-use crate::model::{RoomType, ServerId, ServerRegistration, ServerStatus};
+use std::sync::atomic::Ordering;
 
-/// So many candidates at most are named to the registry.
-const CANDIDATES_MAX: usize = 8;
-/// Below this share of its capacity a server keeps new rooms to itself.
-const LOCAL_PREFERENCE: f64 = 0.8;
+use super::Inner;
+use crate::{
+    model::{RoomType, RoutingRequest, ServerId, ServerRegistration, ServerStatus},
+    routing::Draw,
+};
 
-/// Servers for a new room, best first: the preferred one, this one while it is not too full, then those with the fewest rooms.
-pub(super) fn candidates(
-    servers: &[ServerRegistration],
-    room_type: &RoomType,
-    own: &ServerId,
-    preferred: Option<&ServerId>,
-) -> Vec<ServerId> {
-    let mut eligible: Vec<&ServerRegistration> =
-        servers.iter().filter(|server| is_eligible(server, room_type)).collect();
-    eligible.sort_by_key(|server| {
-        let stays =
-            server.server_id == *own && f64::from(server.room_count) < LOCAL_PREFERENCE * f64::from(server.capacity);
-        (Some(&server.server_id) != preferred, !stays, server.room_count, server.server_id.clone())
-    });
-    eligible.into_iter().take(CANDIDATES_MAX).map(|server| server.server_id.clone()).collect()
+impl Inner {
+    /// Servers for a new room, best first.
+    pub(super) fn candidates(&self, request: &RoutingRequest, servers: &[ServerRegistration]) -> Vec<ServerId> {
+        let draw = Draw { turn: self.turn.fetch_add(1, Ordering::Relaxed), entropy: rand::random() };
+        self.options.router.candidates(request, servers, &self.options.server_id, draw)
+    }
 }
 
-/// Whether a server would take a new room of this type.
-pub(super) fn is_eligible(server: &ServerRegistration, room_type: &RoomType) -> bool {
-    server.status == ServerStatus::Online
-        && server.room_count < server.capacity
-        && server.room_types.contains_key(room_type)
+/// The server with the fewest rooms, this one aside, that could take a room of this type.
+pub(super) fn least_loaded_other<'s>(
+    servers: &'s [ServerRegistration],
+    own: &ServerId,
+    room_type: &RoomType,
+) -> Option<&'s ServerRegistration> {
+    let able = servers.iter().filter(|server| {
+        server.server_id != *own
+            && server.status == ServerStatus::Online
+            && server.room_count < server.capacity
+            && server.room_types.contains_key(room_type)
+    });
+    able.min_by_key(|server| server.room_count)
 }

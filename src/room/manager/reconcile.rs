@@ -4,7 +4,7 @@
 //! the same few steps, each harmless when it is done twice.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -16,6 +16,7 @@ use crate::{
         DistributedEvent, Epoch, EventKind, EventPayload, OrphanClaim, RoomEpoch, RoomId, RoomQuery, RoomRegistration,
         RoomType, RoomTypeSpec, ServerEpoch, ServerUpdate,
     },
+    registry::Rejection,
     room::actor::Stop,
 };
 
@@ -35,8 +36,9 @@ struct Plan {
 fn compare(listed: Vec<RoomRegistration>, running: &[(RoomId, Epoch)]) -> Plan {
     let running: BTreeMap<&RoomId, Epoch> = running.iter().map(|(room_id, epoch)| (room_id, *epoch)).collect();
     let matching = |row: &RoomRegistration| running.get(&row.room_id).is_some_and(|epoch| *epoch >= row.epoch);
-    let confirmed: Vec<RoomId> = listed.iter().filter(|row| matching(row)).map(|row| row.room_id.clone()).collect();
-    let doubtful = running.iter().filter(|(room_id, _)| !confirmed.contains(room_id));
+    let confirmed: BTreeSet<RoomId> =
+        listed.iter().filter(|row| matching(row)).map(|row| row.room_id.clone()).collect();
+    let doubtful = running.iter().filter(|(room_id, _)| !confirmed.contains(*room_id));
     let doubtful = doubtful.map(|(room_id, epoch)| RoomEpoch { room_id: (*room_id).clone(), epoch: *epoch }).collect();
     Plan { start: listed.into_iter().filter(|row| !matching(row)).collect(), doubtful }
 }
@@ -49,6 +51,9 @@ impl Inner {
                 && *self.phase.borrow() == Phase::Running
                 && let Err(error) = self.reconcile(&server).await
             {
+                if matches!(error, AdapterError::Fenced { .. } | AdapterError::Rejected(Rejection::ServerUnknown(_))) {
+                    self.beat_now.notify_one();
+                }
                 tracing::debug!(%error, "not reconciled with the registry");
             }
             tokio::select! {
@@ -192,5 +197,43 @@ impl Inner {
 
     pub(super) fn room_types(&self) -> BTreeMap<RoomType, RoomTypeSpec> {
         self.types.read().iter().map(|(name, definition)| (name.clone(), definition.config.spec())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Metadata, RoomState};
+
+    fn row(name: &str, epoch: u64) -> RoomRegistration {
+        RoomRegistration {
+            room_id: RoomId::new(name).expect("a valid id"),
+            room_type: RoomType::new("relay").expect("a valid type"),
+            server_id: None,
+            server_address: String::new(),
+            player_count: 0,
+            max_players: 1,
+            is_locked: false,
+            metadata: Metadata::default(),
+            created_at: 0,
+            updated_at: 0,
+            epoch: Epoch(epoch),
+            state: RoomState::Live,
+            seat_count: 0,
+            snapshot_version: None,
+            options: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_listed_and_does_not_run_starts_and_what_runs_unlisted_is_doubtful() {
+        let running = [("both", 3), ("older", 1), ("newer", 9), ("unlisted", 4)];
+        let running = running.map(|(name, epoch)| (row(name, epoch).room_id, Epoch(epoch)));
+        let listed = vec![row("both", 3), row("older", 2), row("newer", 8), row("missing", 5)];
+        let plan = compare(listed, &running);
+        let start: Vec<&str> = plan.start.iter().map(|row| row.room_id.as_str()).collect();
+        assert_eq!(start, ["older", "missing"]);
+        let doubtful: Vec<&str> = plan.doubtful.iter().map(|room| room.room_id.as_str()).collect();
+        assert_eq!(doubtful, ["older", "unlisted"]);
     }
 }

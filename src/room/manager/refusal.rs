@@ -16,6 +16,7 @@ pub(super) fn refusal(error: &AdapterError) -> JoinError {
             | Rejection::RoomOwned(_)
             | Rejection::NoCapacity(_)
             | Rejection::ServerFull(_)
+            | Rejection::ServerDraining(_)
             | Rejection::ServerUnknown(_) => JoinError::Unavailable(text),
             Rejection::Invalid(_) => JoinError::Invalid(text),
             _ => JoinError::Internal(text),

@@ -6,15 +6,15 @@ use serde_json::Value;
 
 use super::{
     Inner,
-    placement::{candidates, is_eligible},
+    placement::least_loaded_other,
     refusal::{is_room_closed, is_seat_lost, refusal, room_not_open},
 };
 use crate::{
     adapter::{AdapterError, AdapterResult, Consistency},
     clock::millis,
     model::{
-        Metadata, PlayerId, RoomClaim, RoomEpoch, RoomId, RoomRegistration, RoomState, RoomType, SeatConfirmation,
-        SeatGrant, SeatId, SeatRelease, SeatRequest, SeatState, SeatTarget, ServerEpoch, ServerId,
+        Metadata, PlayerId, RoomClaim, RoomEpoch, RoomId, RoomRegistration, RoomState, RoomType, RoutingRequest,
+        SeatConfirmation, SeatGrant, SeatId, SeatRelease, SeatRequest, SeatState, SeatTarget, ServerEpoch, ServerId,
     },
     registry::Rejection,
     room::{JoinError, JoinTarget, Redirect, RoomHandle, token::SessionToken},
@@ -73,10 +73,17 @@ impl Inner {
         metadata: &Metadata,
     ) -> Result<Found, JoinError> {
         let servers = self.adapter.servers(Consistency::Local).await.map_err(|error| refusal(&error))?;
+        let wish = RoutingRequest {
+            player_id: seeker.player_id.clone(),
+            room_type: Some(room_type.clone()),
+            room_id: None,
+            preferred_server_id: seeker.preferred.clone(),
+            query: None,
+        };
         let target = SeatTarget::Type {
             room_type: room_type.clone(),
             metadata: metadata.clone(),
-            candidates: candidates(&servers, room_type, &seeker.server.server_id, seeker.preferred.as_ref()),
+            candidates: self.candidates(&wish, &servers),
             options: if options.is_null() { String::new() } else { options.to_string() },
         };
         match self.reserve(seeker, target).await {
@@ -197,33 +204,46 @@ impl Inner {
 
     /// Who owns a room; a parked one is claimed, or its player sent to a server that can.
     async fn owner(self: &Arc<Self>, server: &ServerEpoch, room_id: &RoomId) -> Result<Owner, JoinError> {
-        let row = self.adapter.room(room_id, Consistency::Linearizable).await.map_err(|error| refusal(&error))?;
-        let row = row.ok_or_else(|| room_not_open(room_id))?;
-        match row.state {
-            RoomState::Parked => self.claim_parked(server, row).await,
-            RoomState::Orphaned => Err(refusal(&AdapterError::Rejected(Rejection::RoomOrphaned(room_id.clone())))),
-            RoomState::Creating | RoomState::Live if row.server_id.as_ref() == Some(&server.server_id) => {
-                Ok(Owner::Here(row))
+        for _ in 0..TRIES {
+            let row = self.adapter.room(room_id, Consistency::Linearizable).await.map_err(|error| refusal(&error))?;
+            let row = row.ok_or_else(|| room_not_open(room_id))?;
+            match row.state {
+                RoomState::Orphaned => break,
+                RoomState::Parked => {
+                    if let Some(owner) = self.claim_parked(server, row).await? {
+                        return Ok(owner);
+                    }
+                }
+                RoomState::Creating | RoomState::Live if row.server_id.as_ref() == Some(&server.server_id) => {
+                    return Ok(Owner::Here(row));
+                }
+                RoomState::Creating | RoomState::Live => return Ok(Owner::Elsewhere(row)),
             }
-            RoomState::Creating | RoomState::Live => Ok(Owner::Elsewhere(row)),
         }
+        Err(refusal(&AdapterError::Rejected(Rejection::RoomOrphaned(room_id.clone()))))
     }
 
-    async fn claim_parked(self: &Arc<Self>, server: &ServerEpoch, row: RoomRegistration) -> Result<Owner, JoinError> {
+    /// `None` where another server was faster: the room has an owner then.
+    async fn claim_parked(
+        self: &Arc<Self>,
+        server: &ServerEpoch,
+        row: RoomRegistration,
+    ) -> Result<Option<Owner>, JoinError> {
         if self.definition(&row.room_type).is_some() {
             match self.claim(server, row.room_epoch()).await {
-                Ok(claimed) => return Ok(Owner::Here(claimed)),
-                Err(AdapterError::Rejected(Rejection::ServerFull(_))) => {}
+                Ok(claimed) => return Ok(Some(Owner::Here(claimed))),
+                Err(AdapterError::Rejected(Rejection::RoomOwned(_))) => return Ok(None),
+                Err(AdapterError::Rejected(Rejection::ServerFull(_) | Rejection::ServerDraining(_))) => {}
                 Err(error) => return Err(refusal(&error)),
             }
         }
         let servers = self.adapter.servers(Consistency::Local).await.map_err(|error| refusal(&error))?;
-        let other =
-            servers.iter().find(|other| other.server_id != server.server_id && is_eligible(other, &row.room_type));
-        let other = other.ok_or_else(|| {
-            JoinError::Unavailable(format!("no server has room left to bring back room {}", row.room_id))
-        })?;
-        Ok(Owner::Elsewhere(RoomRegistration { server_address: other.player_address(), ..row }))
+        let Some(other) = least_loaded_other(&servers, &server.server_id, &row.room_type) else {
+            let nowhere = format!("no server has room left to bring back room {}: try again", row.room_id);
+            return Err(JoinError::Unavailable(nowhere));
+        };
+        let server_address = other.player_address();
+        Ok(Some(Owner::Elsewhere(RoomRegistration { server_address, ..row })))
     }
 
     /// Takes a room without an owner over and starts it from its snapshot.

@@ -1,0 +1,15 @@
+//! Rooms and their manager on the memory backend: several managers on one backend are a cluster.
+#![expect(clippy::expect_used, reason = "a helper of a test that cannot go on fails it")]
+
+mod calls;
+mod disposal;
+mod faults;
+mod joining;
+mod manager;
+mod probe;
+mod redirects;
+mod relay;
+mod restarts;
+mod sessions;
+mod snapshots;
+mod support;
