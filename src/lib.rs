@@ -3,6 +3,8 @@
 pub mod adapter;
 pub mod clock;
 pub mod codec;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 pub mod model;
 #[cfg(feature = "gateway")]
 pub mod ops;

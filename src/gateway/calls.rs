@@ -1,0 +1,199 @@
+//! The calls of one connection, carried out in the order in which they came.
+
+use std::sync::Arc;
+
+use metrics::counter;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    auth::User,
+    listener::Shared,
+    session::{Admission, Call, admission, error},
+};
+use crate::{
+    adapter::{AdapterError, Consistency},
+    model::{PlayerId, RoomId, RoomQuery},
+    protocol::{
+        AuthenticateInput, AuthenticateOutput, ErrorCode, JoinRoomInput, JoinRoomOutput, LeaveRoomOutput,
+        ListRoomsOutput, Packet, PlayerInfo, RedirectMessage, RoomInfo, RoomMessage, message,
+    },
+    room::{Connection, JoinError, JoinOutcome, JoinRequest, JoinTarget, JoinedRoom, Outgoing, Redirect, Responder},
+};
+
+/// The player's side of one connection.
+pub(super) struct Caller {
+    pub(super) shared: Arc<Shared>,
+    pub(super) connection: Connection,
+    pub(super) origin: u64,
+    pub(super) user: Option<User>,
+    /// Who it is to the rooms: its user's id or one of chance, and after a join the seat's.
+    pub(super) player_id: PlayerId,
+}
+
+impl Caller {
+    pub(super) async fn carry_out(&mut self, call: Call) {
+        match call {
+            Call::Join { id, input } => self.join(id, *input).await,
+            Call::Reconnect { id, input } => {
+                let outcome =
+                    self.shared.manager.reconnect(&input.session_token, self.connection.clone(), responder(id.clone()));
+                let outcome = outcome.await;
+                self.after_join(id, outcome);
+            }
+            Call::Leave { id } => {
+                self.shared.manager.leave(&self.player_id, "left").await;
+                self.respond(id, &LeaveRoomOutput { success: true });
+            }
+            Call::List { id, input } => {
+                match self.shared.manager.query_distributed_rooms(&RoomQuery::from(input)).await {
+                    Ok(rooms) => {
+                        let rooms =
+                            rooms.into_iter().filter(|room| room.server_id.is_some()).map(RoomInfo::from).collect();
+                        self.respond(id, &ListRoomsOutput { rooms });
+                    }
+                    Err(failure) => self.fail_adapter(id, &failure),
+                }
+            }
+            Call::Info { id, input } => self.info(id, &input.room_id).await,
+            Call::Authenticate { id, input } => self.authenticate(id, &input).await,
+            Call::Say(say) => self.say(say).await,
+        }
+    }
+
+    /// The connection has ended.
+    pub(super) fn gone(&self) {
+        self.shared.manager.disconnected(&self.player_id, self.connection.id());
+    }
+
+    pub(super) fn send(&self, packet: &Packet) {
+        if let Packet::Error { code, .. } = packet {
+            counter!("roomraft_gateway_errors_total", "code" => code.name().to_owned()).increment(1);
+        }
+        self.connection.send(Outgoing::Text(packet.encode().into()));
+    }
+
+    async fn join(&mut self, id: Value, input: JoinRoomInput) {
+        let in_room = self.shared.manager.player_room(&self.player_id).is_some();
+        let login = self.shared.authenticator.is_required();
+        match admission(in_room, self.shared.config.duplicate_join_policy, self.user.as_ref(), login) {
+            Admission::Enter => {}
+            Admission::LeaveFirst => self.shared.manager.leave(&self.player_id, "joined another room").await,
+            Admission::InRoom => {
+                return self.fail(id, ErrorCode::InvalidRequest, "you are in a room already: leave it first");
+            }
+            Admission::Stranger => {
+                return self.fail(id, ErrorCode::Unauthorized, "say who you are with Authenticate first");
+            }
+        }
+        let query = input.query.unwrap_or_default();
+        let target = match (input.room_id, input.room_type) {
+            (Some(room_id), _) => JoinTarget::Room(room_id),
+            (None, Some(room_type)) => JoinTarget::Type { room_type, options: input.options, metadata: query.metadata },
+            (None, None) => return self.fail(id, ErrorCode::InvalidRequest, "JoinRoom needs a roomType or a roomId"),
+        };
+        let request = JoinRequest {
+            target,
+            reservation: input.reservation,
+            player_id: self.player_id.clone(),
+            player_data: input.player_data,
+            connection: self.connection.clone(),
+            respond: responder(id.clone()),
+            origin: self.origin,
+            preferred_server_id: input.preferred_server_id,
+        };
+        let outcome = self.shared.manager.join(request).await;
+        self.after_join(id, outcome);
+    }
+
+    /// A join's response is sent by its room, everything else here.
+    fn after_join(&mut self, id: Value, outcome: Result<JoinOutcome, JoinError>) {
+        match outcome {
+            Ok(JoinOutcome::Joined(joined)) => {
+                counter!("roomraft_gateway_joins_total").increment(1);
+                self.player_id = joined.player_id;
+            }
+            Ok(JoinOutcome::Redirect(redirect)) => {
+                counter!("roomraft_gateway_redirects_total").increment(1);
+                let Redirect { address, room_type, room_id, reservation, session_token } = redirect;
+                let output =
+                    JoinRoomOutput::Redirect { redirect: address.clone(), room_id: room_id.clone(), reservation };
+                let word = RedirectMessage { address, room_type, room_id, reservation, session_token };
+                self.send(&Packet::Message { name: message::REDIRECT.to_owned(), data: json!(word) });
+                self.respond(id, &output);
+            }
+            Err(failure) => {
+                let code = match &failure {
+                    JoinError::NotFound(_) => ErrorCode::NotFound,
+                    JoinError::Unavailable(_) => ErrorCode::Unavailable,
+                    JoinError::Invalid(_) => ErrorCode::InvalidRequest,
+                    JoinError::Internal(_) => ErrorCode::InternalError,
+                };
+                self.fail(id, code, &failure.to_string());
+            }
+        }
+    }
+
+    async fn info(&self, id: Value, room_id: &RoomId) {
+        match self.shared.manager.adapter().room(room_id, Consistency::Local).await {
+            Ok(Some(room)) => {
+                let local = self.shared.manager.room(room_id);
+                let players = local
+                    .map(|room| room.players().iter().map(|player| PlayerInfo { id: player.id().clone() }).collect());
+                self.respond(id, &RoomInfo { players, ..RoomInfo::from(room) });
+            }
+            Ok(None) => self.fail(id, ErrorCode::NotFound, &format!("room {room_id} does not exist")),
+            Err(failure) => self.fail_adapter(id, &failure),
+        }
+    }
+
+    async fn authenticate(&mut self, id: Value, input: &AuthenticateInput) {
+        let output = match self.shared.authenticator.authenticate(&input.token).await {
+            Ok(user) => {
+                if self.shared.manager.player_room(&self.player_id).is_none() {
+                    self.player_id = user.player_id.clone();
+                }
+                let profile = user.profile.clone();
+                self.user = Some(user);
+                AuthenticateOutput { success: true, user: Some(profile), error: None }
+            }
+            Err(refusal) => AuthenticateOutput { success: false, user: None, error: Some(refusal.to_string()) },
+        };
+        self.respond(id, &output);
+    }
+
+    async fn say(&self, RoomMessage { message_type, data }: RoomMessage) {
+        if self.shared.manager.handle_message(&self.player_id, &message_type, data).await.is_err() {
+            counter!("roomraft_gateway_packets_dropped_total", "reason" => "no room").increment(1);
+        }
+    }
+
+    fn respond(&self, id: Value, output: &impl Serialize) {
+        match serde_json::to_value(output) {
+            Ok(output) => self.send(&Packet::Response { id, output }),
+            Err(failure) => self.fail(id, ErrorCode::InternalError, &failure.to_string()),
+        }
+    }
+
+    fn fail(&self, id: Value, code: ErrorCode, message: &str) {
+        self.send(&error(id, code, message));
+    }
+
+    fn fail_adapter(&self, id: Value, failure: &AdapterError) {
+        let code = match failure {
+            AdapterError::Rejected(_) => ErrorCode::InvalidRequest,
+            AdapterError::Timeout(_) => ErrorCode::Timeout,
+            AdapterError::Damaged(_) => ErrorCode::InternalError,
+            _ => ErrorCode::Unavailable,
+        };
+        self.fail(id, code, &failure.to_string());
+    }
+}
+
+fn responder(id: Value) -> Responder {
+    Box::new(move |joined| {
+        let JoinedRoom { room_id, player_id, session_token } = joined.clone();
+        let output = json!(JoinRoomOutput::Joined { room_id, player_id, session_token });
+        Some(Outgoing::Text(Packet::Response { id, output }.encode().into()))
+    })
+}
