@@ -154,7 +154,9 @@ async fn read(
             Action::Ignore => counter!("roomraft_gateway_packets_dropped_total", "reason" => "no use").increment(1),
             Action::Reply(packet) => reply(connection, &packet),
             Action::GiveUp(packet) => {
-                packet.iter().for_each(|packet| reply(connection, packet));
+                if let Some(packet) = packet {
+                    reply(connection, &packet);
+                }
                 return End::Malformed;
             }
             Action::Call(call) => {
