@@ -4,8 +4,10 @@
 mod calls;
 mod disposal;
 mod faults;
+mod flaky;
 mod joining;
 mod manager;
+mod outages;
 mod probe;
 mod redirects;
 mod relay;

@@ -107,6 +107,11 @@ impl Guest {
         joined(self.join_type(manager).await)
     }
 
+    /// Why it does not get into any probe room.
+    pub(crate) async fn enter_fails(&self, manager: &DistributedRoomManager) -> JoinError {
+        self.join_type(manager).await.expect_err("it must not get in")
+    }
+
     pub(crate) async fn reconnect(
         &self,
         manager: &DistributedRoomManager,

@@ -71,7 +71,9 @@ impl RoomActor {
     async fn resume(&mut self, player: Player, way: Way) {
         self.away.remove(&way.seat_id);
         let text = way.token.text(&self.core().room_id);
-        if let Some(older) = player.connect(way.connection.clone(), text) {
+        if let Some(older) = player.connect(way.connection.clone(), text)
+            && older.id() != way.connection.id()
+        {
             // The last connection has the seat.
             self.core().outbox.discard(older.id());
             older.close();

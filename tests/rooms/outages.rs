@@ -1,0 +1,125 @@
+//! What happens while the registry does not answer, and after.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use roomraft::{
+    adapter::DistributedAdapter,
+    clock::Clock,
+    room::{JoinError, RoomError},
+};
+use serde_json::{Value, json};
+
+use super::{
+    flaky::Flaky,
+    probe::Script,
+    support::{Guest, backend, bare, define, eventually, probe_type, record, redirected, say, seats, serving},
+};
+
+/// A backend, and a flaky way to it.
+fn flaky() -> (Arc<dyn DistributedAdapter>, Arc<Flaky>, Arc<dyn DistributedAdapter>) {
+    let backend = backend();
+    let flaky = Arc::new(Flaky::new(Arc::clone(&backend)));
+    let adapter = Arc::clone(&flaky) as Arc<dyn DistributedAdapter>;
+    (backend, flaky, adapter)
+}
+
+#[tokio::test]
+async fn a_lost_answer_takes_no_second_seat() {
+    let (backend, flaky, adapter) = flaky();
+    let manager = serving(&adapter, "s1", seats(4), &Script::default()).await;
+    flaky.lost_answers.store(2, Ordering::SeqCst);
+    let room = Guest::new("ann").enter(&manager).await.room_id;
+    assert_eq!(record(&backend, &room).await.map(|row| row.seat_count), Some(1));
+    assert_eq!(manager.rooms().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_seat_whose_grant_was_never_heard_of_is_freed() {
+    let (backend, flaky, adapter) = flaky();
+    let manager = serving(&adapter, "s1", seats(4), &Script::default()).await;
+    let room = manager.create(&probe_type(), Value::Null).await.expect("capacity");
+    flaky.lost_answers.store(4, Ordering::SeqCst);
+    let outcome = Guest::new("ann").enter_fails(&manager).await;
+    assert!(matches!(outcome, JoinError::Unavailable(_)), "{outcome:?}");
+    assert_eq!(record(&backend, room.id()).await.map(|row| row.seat_count), Some(1), "nobody knows of it yet");
+    eventually("it is free", async || record(&backend, room.id()).await.is_some_and(|row| row.seat_count == 0)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_quorum_joins_are_refused_and_what_was_left_to_say_is_said_later() {
+    let (backend, flaky, adapter) = flaky();
+    let script = Script::saving();
+    let manager = serving(&adapter, "s1", seats(4), &script).await;
+    let (mut ann, bob) = (Guest::new("ann"), Guest::new("bob"));
+    let room = ann.enter(&manager).await.room_id;
+    bob.enter(&manager).await;
+    flaky.unavailable.store(true, Ordering::SeqCst);
+    let outcome = Guest::new("cid").enter_fails(&manager).await;
+    assert!(matches!(outcome, JoinError::Unavailable(_)), "{outcome:?}");
+    assert!(matches!(manager.save_snapshot(&room).await, Err(RoomError::Save(_))));
+    say(&manager, &ann, "lock", Value::Null).await;
+    manager.leave(&bob.id, "done").await;
+    say(&manager, &ann, "say", json!("we play on")).await;
+    assert_eq!(ann.next_of("said").await, "we play on");
+    flaky.unavailable.store(false, Ordering::SeqCst);
+    eventually("lock and leave are known", async || {
+        record(&backend, &room).await.is_some_and(|row| row.is_locked && row.seat_count == 1)
+    })
+    .await;
+    assert_eq!(manager.save_snapshot(&room).await.expect("the backend is back"), 2);
+}
+
+#[tokio::test]
+async fn a_missed_event_is_made_good_by_comparison() {
+    let (_, flaky, deaf) = flaky();
+    flaky.deaf.store(true, Ordering::SeqCst);
+    let script = Script::default();
+    let owner = serving(&deaf, "s1", seats(4), &script).await;
+    let other = bare(&deaf, "s2", |options| options.capacity = 0);
+    define(&other, seats(4), &Script::default());
+    other.start().await.expect("connected");
+    let redirect = redirected(Guest::new("ann").join_type(&other).await);
+    eventually("the room is made", async || owner.room(&redirect.room_id).is_some()).await;
+    eventually("on_create has run", async || script.creations() == 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_on_create_that_never_ends_is_given_up_and_leaves_nothing() {
+    let backend = backend();
+    let (script, gate) = Script::gated();
+    let manager = serving(&backend, "s1", seats(4), &script).await;
+    let outcome = Guest::new("ann").enter_fails(&manager).await;
+    assert!(matches!(&outcome, JoinError::Internal(text) if text.contains("30 s")), "{outcome:?}");
+    assert!(manager.rooms().is_empty());
+    gate.add_permits(10);
+    Guest::new("ann").enter(&manager).await;
+    assert_eq!(script.creations(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_whose_lease_has_ended_does_nothing_until_it_is_renewed() {
+    let backend = backend();
+    let clock = Clock::manual(1_000_000);
+    let manager = bare(&backend, "s1", |options| options.clock = clock.clone());
+    define(&manager, seats(4), &Script::default());
+    manager.start().await.expect("connected");
+    let mut ann = Guest::new("ann");
+    ann.enter(&manager).await;
+    ann.next_of("welcome").await;
+    // The lease is 15 s long; a server keeps back a tenth of it.
+    clock.advance(Duration::from_millis(13_500));
+    assert!(!manager.is_serving());
+    let outcome = Guest::new("bob").enter_fails(&manager).await;
+    assert!(matches!(outcome, JoinError::Unavailable(_)), "{outcome:?}");
+    say(&manager, &ann, "say", json!("later")).await;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(ann.waiting(), 0, "nothing is said by a server that may have been replaced");
+    // The next heartbeat renews it.
+    assert_eq!(ann.next_of("said").await, "later");
+    assert!(manager.is_serving());
+}
