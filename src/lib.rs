@@ -16,3 +16,5 @@ pub mod raft;
 pub mod registry;
 pub mod room;
 pub mod routing;
+#[cfg(feature = "gateway")]
+pub mod server;
