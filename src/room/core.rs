@@ -109,7 +109,8 @@ impl RoomCore {
     }
 
     pub(crate) fn remove(&self, player_id: &PlayerId) -> Option<Player> {
-        self.state.lock().players.remove(player_id)
+        let removed = self.state.lock().players.remove(player_id);
+        removed.inspect(Player::set_left)
     }
 
     pub(crate) fn max_players(&self) -> u32 {

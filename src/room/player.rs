@@ -6,6 +6,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
 
 use super::{Connection, ConnectionId, Outgoing, actor::Effect, message::room_message, outbox::Outbox};
 use crate::model::{PlayerId, PlayerSnapshot, RoomId, SeatId};
@@ -22,6 +23,8 @@ struct Inner {
     seat_id: SeatId,
     outbox: Arc<Outbox>,
     effects: UnboundedSender<Effect>,
+    /// Cancelled when it is out of the room.
+    left: CancellationToken,
     state: Mutex<State>,
 }
 
@@ -43,7 +46,7 @@ impl Player {
     pub(crate) fn new(identity: Identity, outbox: Arc<Outbox>, effects: UnboundedSender<Effect>) -> Self {
         let Identity { id, room_id, seat_id, data } = identity;
         let state = Mutex::new(State { connection: None, session_token: None, data });
-        Self { inner: Arc::new(Inner { id, room_id, seat_id, outbox, effects, state }) }
+        Self { inner: Arc::new(Inner { id, room_id, seat_id, outbox, effects, left: CancellationToken::new(), state }) }
     }
 
     /// Its id; the same across reconnects, wherever the room moves.
@@ -126,6 +129,22 @@ impl Player {
 
     pub(crate) fn disconnect(&self) {
         self.inner.state.lock().connection = None;
+    }
+
+    /// Marks it as out of the room.
+    pub(crate) fn set_left(&self) {
+        self.inner.left.cancel();
+    }
+
+    /// Returns when a connection is closed, or it does not matter to the room any more.
+    pub(crate) fn closing(&self, connection: Connection) -> impl Future<Output = ()> + Send + 'static {
+        let left = self.inner.left.clone();
+        async move {
+            tokio::select! {
+                () = connection.closed() => {}
+                () = left.cancelled() => {}
+            }
+        }
     }
 
     pub(crate) fn snapshot(&self) -> PlayerSnapshot {

@@ -31,6 +31,18 @@ async fn without_a_grace_period_a_lost_connection_is_a_leave() {
 }
 
 #[tokio::test]
+async fn a_closed_connection_is_seen_without_word_of_it() {
+    let backend = backend();
+    let script = Script::default();
+    let manager = serving(&backend, "s1", seats(4), &script).await;
+    let ann = Guest::new("ann");
+    let room = manager.room(&ann.enter(&manager).await.room_id).expect("it runs here");
+    ann.connection.close();
+    room.over().await;
+    assert_eq!(script.count("leave ann disconnected"), 1);
+}
+
+#[tokio::test]
 async fn a_player_that_comes_back_keeps_its_id_its_data_and_its_seat() {
     let backend = backend();
     let script = Script::default();

@@ -141,10 +141,13 @@ impl RoomActor {
             way.connection.send(response);
         }
         let _ = way.reply.send(Ok(joined));
-        if way.connection.is_closed() {
-            // It went while the hook ran; its word of that may have come before it was known here.
-            self.disconnected(player.id(), way.connection.id()).await;
-        }
+        // Whoever closes the connection may not know yet under which id the player is here.
+        let (player_id, connection) = (player.id().clone(), way.connection.id());
+        let closing = player.closing(way.connection);
+        self.work.push(Box::pin(async move {
+            closing.await;
+            Done::Closed { player_id, connection }
+        }));
     }
 
     /// `on_join` did not let the player in.

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use super::{RoomActor, Way, guard::guard_call};
 use crate::{
     adapter::{AdapterError, AdapterResult, Consistency},
-    model::{RoomState, RoomUpdate, SeatGrant},
+    model::{PlayerId, RoomState, RoomUpdate, SeatGrant},
     registry::Rejection,
     room::{
-        RoomError,
+        ConnectionId, RoomError,
         core::{Ended, RoomCore},
         saver::Taken,
         services::Services,
@@ -22,7 +22,7 @@ const RETRY: Duration = Duration::from_millis(250);
 /// How long to wait before the registry is asked again whether every seat is free.
 const VACANCY_RETRY: Duration = Duration::from_secs(1);
 
-/// An answer of the registry.
+/// An answer of the registry, or the end of something else that was waited for.
 pub(super) enum Done {
     /// The room's record was changed, or not.
     Updated { update: RoomUpdate, answer: AdapterResult<()> },
@@ -30,6 +30,8 @@ pub(super) enum Done {
     Saved { taken: Box<Taken>, answer: AdapterResult<()> },
     /// A player's seat was confirmed, or not.
     Returned(Box<Returned>),
+    /// A player's connection is closed, or the player has gone.
+    Closed { player_id: PlayerId, connection: ConnectionId },
     /// Whether every seat is free.
     Vacant(AdapterResult<Vacancy>),
 }
@@ -58,6 +60,7 @@ impl RoomActor {
             Done::Updated { update, answer } => self.updated(update, answer),
             Done::Saved { taken, answer } => self.saved(*taken, answer).await,
             Done::Returned(returned) => self.returned(*returned).await,
+            Done::Closed { player_id, connection } => self.disconnected(&player_id, connection).await,
             Done::Vacant(answer) => self.vacant(&answer),
         }
     }

@@ -33,8 +33,7 @@ impl DistributedRoomManager {
     /// Brings a player into a room, here or by a redirect.
     ///
     /// The join goes on to its end when this future is dropped: a player whose connection is
-    /// closed by then leaves again. Whoever closes a connection closes it first
-    /// ([`Connection::close`]) and then calls [`disconnected`](Self::disconnected).
+    /// closed by then is gone at once.
     ///
     /// # Errors
     /// [`JoinError`]; nothing is left behind.

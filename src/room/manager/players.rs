@@ -21,8 +21,8 @@ impl DistributedRoomManager {
         }
     }
 
-    /// A player's connection ended. The connection must be closed before this is called, so that a
-    /// join that is still under way notices.
+    /// A player's connection ended. Rooms see by themselves when a connection is closed
+    /// ([`Connection::close`](crate::room::Connection::close)); this is for who has not closed it.
     pub fn disconnected(&self, player_id: &PlayerId, connection: ConnectionId) {
         if let Some(room) = self.player_room(player_id) {
             room.disconnected(player_id, connection);
