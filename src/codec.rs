@@ -52,6 +52,16 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
     Ok(bytes)
 }
 
+/// How many bytes [`encode`] would give, without keeping them.
+///
+/// # Errors
+/// [`CodecError::Unencodable`] where its `Serialize` fails.
+pub fn encoded_size<T: Serialize>(value: &T) -> Result<usize, CodecError> {
+    let mut counter = bincode::enc::write::SizeWriter::default();
+    bincode::serde::encode_into_writer(value, &mut counter, config())?;
+    Ok(counter.bytes_written + 1)
+}
+
 /// Decodes one value that fills `bytes` wholly.
 ///
 /// # Errors
@@ -78,6 +88,7 @@ mod tests {
     fn the_bytes_of_a_known_value_never_change() {
         let bytes = encode(&(300_u64, "room", Some(7_u8))).expect("plain data");
         assert_eq!(bytes, [1, 251, 44, 1, 4, b'r', b'o', b'o', b'm', 1, 7]);
+        assert_eq!(encoded_size(&(300_u64, "room", Some(7_u8))).expect("plain data"), bytes.len());
     }
 
     #[test]

@@ -1,0 +1,49 @@
+//! When a Raft snapshot is made: by bytes, not by entries.
+//!
+//! A snapshot is due when the log has grown, since the last one, by more than a limit and by more
+//! than the last one's size; so the cost of snapshots stays in proportion to what is written.
+//! openraft then purges the log behind it, up to the entries that its configuration keeps.
+
+use std::{sync::Arc, time::Duration};
+
+use openraft::Raft;
+
+use super::{state_machine::StateMachine, storage::Storage, types::TypeConfig};
+
+/// Time between two looks at the log.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Asks for a Raft snapshot whenever one is due; ends when the node has stopped. `log_bytes` is the
+/// least growth of the log, in bytes.
+pub async fn trigger_snapshots(raft: Raft<TypeConfig, StateMachine>, storage: Arc<Storage>, log_bytes: u64) {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut covered = 0;
+    loop {
+        looks.tick().await;
+        let written = storage.log_bytes();
+        if is_due(written.saturating_sub(covered), storage.snapshot_bytes(), log_bytes) {
+            covered = written;
+            if raft.trigger().snapshot().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn is_due(grown: u64, last_snapshot: u64, limit: u64) -> bool {
+    grown > limit.max(last_snapshot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_due_when_the_log_has_outgrown_limit_and_last_snapshot() {
+        assert!(!is_due(100, 0, 100));
+        assert!(is_due(101, 0, 100));
+        assert!(!is_due(101, 200, 100));
+        assert!(is_due(201, 200, 100));
+    }
+}
