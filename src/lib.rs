@@ -1,6 +1,8 @@
 //! Distributed rooms for multiplayer game servers, with no broker.
 
 pub mod adapter;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod clock;
 pub mod codec;
 #[cfg(feature = "gateway")]
