@@ -1,3 +1,7 @@
 //! The `roomraft` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    roomraft::cli::run()
+}

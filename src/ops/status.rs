@@ -3,12 +3,11 @@
 use axum::{
     Json,
     extract::State,
-    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 
-use super::{OpsState, failure};
+use super::OpsState;
 use crate::{
     adapter::{AdapterResult, Consistency},
     model::{RoomQuery, RoomRegistration, ServerId, ServerRegistration},
@@ -70,7 +69,7 @@ pub struct ClusterStatus {
 }
 
 /// A count in the whole cluster and on this server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Count {
     pub(super) total: u64,
     pub(super) local: u64,
@@ -90,19 +89,10 @@ struct Status {
 
 pub(super) async fn status(State(state): State<OpsState>) -> Response {
     let cluster = state.node.cluster().await;
-    match counts(&state).await {
-        Ok((servers, rooms, players)) => Json(Status {
-            version: env!("CARGO_PKG_VERSION"),
-            adapter: state.adapter.name(),
-            server_id: state.server_id,
-            cluster,
-            servers,
-            rooms,
-            players,
-        })
-        .into_response(),
-        Err(error) => failure(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
-    }
+    // While the backend is not connected yet, nothing is known of servers and rooms; the rest is told all the same.
+    let (servers, rooms, players) = counts(&state).await.unwrap_or_default();
+    let (version, adapter) = (env!("CARGO_PKG_VERSION"), state.adapter.name());
+    Json(Status { version, adapter, server_id: state.server_id, cluster, servers, rooms, players }).into_response()
 }
 
 /// The servers, the rooms' count and the players' count.

@@ -1,0 +1,162 @@
+//! One game server as a process: builds the parts from the configuration, starts them, and stops them in order.
+//!
+//! ```text
+//! configuration ─► backend ─► server (rooms, gateway) ─┐
+//!                     └─────► ops listener             ├─► ready ─► a signal or a fault ─► stop
+//!                                                      ┘
+//! ```
+//! It decides nothing about rooms or players. The ops listener is up before the cluster is, so that
+//! operators can see what a node waits for.
+
+mod fault;
+mod signal;
+mod view;
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use fault::NodeFault;
+pub(crate) use signal::stop_signal;
+use view::PlainView;
+
+use crate::{
+    adapter::{DistributedAdapter, MemoryAdapter},
+    config::{Backend, ConfigError, NodeConfig},
+    model::ServerId,
+    ops::{NodeView, OpsListener, OpsState, OpsToken, install_metrics},
+    room::{RelayRoom, RoomConfig},
+    server::{Distributed, Server},
+};
+
+/// What a node says once it serves players.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ready {
+    server_id: ServerId,
+    gateway: SocketAddr,
+    ops: SocketAddr,
+}
+
+impl fmt::Display for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ready server={} gateway={} ops={}", self.server_id, self.gateway, self.ops)
+    }
+}
+
+/// Runs a node until a signal stops it; `ready` is called once, when it serves players.
+pub(crate) async fn run(config: NodeConfig, ready: impl FnOnce(&Ready)) -> Result<(), NodeFault> {
+    let node = Node::build(&config).await?;
+    let outcome = tokio::select! {
+        outcome = node.serve(&config, ready) => outcome,
+        signal = stop_signal() => {
+            tracing::info!(signal, "stopping; a second signal stops at once");
+            Ok(())
+        }
+    };
+    // A node that failed has nothing to hand over: its lease ends by itself.
+    if outcome.is_ok() {
+        tokio::select! {
+            () = node.stop() => tracing::info!("stopped"),
+            signal = stop_signal() => return Err(NodeFault::Other(format!("stopped at once by a second {signal}"))),
+        }
+    }
+    outcome
+}
+
+/// The parts of one node.
+struct Node {
+    adapter: Arc<dyn DistributedAdapter>,
+    server: Server,
+    ops_address: SocketAddr,
+    ops_stop: CancellationToken,
+    ops_task: JoinHandle<()>,
+}
+
+impl Node {
+    /// Binds every socket and starts the ops listener; no player is let in yet.
+    async fn build(config: &NodeConfig) -> Result<Self, NodeFault> {
+        install_metrics();
+        let listener = OpsListener::bind(config.ops).await;
+        let listener = listener.map_err(|source| NodeFault::Listen { flag: "ops", address: config.ops, source })?;
+        let ops_address = listener.address().map_err(|error| NodeFault::Other(format!("--ops: {error}")))?;
+        let adapter = backend(&config.backend)?;
+        let server = server(config, Arc::clone(&adapter)).await?;
+        let view = PlainView { adapter: Arc::clone(&adapter), manager: server.manager().clone() };
+        let state = OpsState {
+            server_id: config.server_id.clone(),
+            adapter: Arc::clone(&adapter),
+            node: Arc::new(view) as Arc<dyn NodeView>,
+            token: config.operators_token().as_deref().map(OpsToken::new),
+        };
+        let ops_stop = CancellationToken::new();
+        let ops_task = tokio::spawn(listener.serve(state, ops_stop.clone()));
+        Ok(Self { adapter, server, ops_address, ops_stop, ops_task })
+    }
+
+    /// Lets players in; returns only by a fault.
+    async fn serve(&self, config: &NodeConfig, ready: impl FnOnce(&Ready)) -> Result<(), NodeFault> {
+        self.server.start().await?;
+        ready(&Ready { server_id: config.server_id.clone(), gateway: self.server.address(), ops: self.ops_address });
+        std::future::pending().await
+    }
+
+    /// Rooms first, then players, then the backend, and last the operators' view of it all.
+    async fn stop(self) {
+        if let Err(error) = self.server.stop(true).await {
+            tracing::warn!(%error, "the cluster was not told that this server stops; its lease ends by itself");
+        }
+        if let Err(error) = self.adapter.disconnect().await {
+            tracing::warn!(%error, "the backend did not stop cleanly");
+        }
+        self.ops_stop.cancel();
+        // The task ends by the token; it has nothing to say.
+        let _ = self.ops_task.await;
+    }
+}
+
+fn backend(backend: &Backend) -> Result<Arc<dyn DistributedAdapter>, NodeFault> {
+    match backend {
+        Backend::Memory(options) => Ok(Arc::new(MemoryAdapter::new(options.clone()))),
+        Backend::Raft(_) => Err(NodeFault::Other("--adapter: this build has no raft adapter".to_owned())),
+    }
+}
+
+/// The game server with its rooms, bound and not yet started.
+async fn server(config: &NodeConfig, adapter: Arc<dyn DistributedAdapter>) -> Result<Server, NodeFault> {
+    let distributed = Distributed {
+        adapter: Some(adapter),
+        server_id: Some(config.server_id.to_string()),
+        server_address: config.public_address(),
+        server_port: config.public_port,
+        heartbeat_interval: config.heartbeat_interval,
+        snapshot_interval: config.snapshot_interval,
+        migration_timeout: config.migration_timeout,
+        enable_failover: config.enable_failover,
+        capacity: config.capacity,
+        router: Arc::new(config.router.clone()),
+        ..Distributed::default()
+    };
+    let server = Server::builder()
+        .bind_address(config.gateway.listen.ip())
+        .port(config.gateway.listen.port())
+        // A room type that says no ticks means none.
+        .tick_rate(0)
+        .duplicate_join_policy(config.gateway.duplicate_join_policy)
+        .gateway(config.gateway.clone())
+        .distributed(distributed)
+        .build()
+        .await?;
+    for (room_type, spec) in &config.rooms {
+        let room = RoomConfig {
+            max_players: spec.max_players,
+            tick_rate: spec.tick_rate,
+            auto_dispose: spec.auto_dispose,
+            reconnect_grace: spec.reconnect_grace,
+            ..RoomConfig::default()
+        };
+        let defined = server.define(room_type.as_str(), room, RelayRoom::default);
+        defined.map_err(|error| ConfigError::new(&format!("--room: {error}")))?;
+    }
+    Ok(server)
+}
