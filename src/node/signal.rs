@@ -17,6 +17,6 @@ pub(crate) async fn stop_signal() -> &'static str {
 async fn next(signal: std::io::Result<Signal>) {
     let Ok(mut signal) = signal else { return std::future::pending().await };
     if signal.recv().await.is_none() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

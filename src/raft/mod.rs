@@ -4,6 +4,7 @@
 //! openraft's.
 
 mod clean_mark;
+mod config;
 mod files;
 mod identity;
 mod log_codec;
@@ -24,6 +25,7 @@ mod store;
 mod types;
 mod write_behind;
 
+pub use config::{RaftConfig, RaftConfigError, RaftTiming, SnapshotLimits};
 pub use identity::Identity;
 pub use log_store::LogStore;
 pub use shared_registry::SharedRegistry;
