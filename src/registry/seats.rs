@@ -4,11 +4,11 @@ use super::{
     Registry, Rejection, Reply,
     effects::{Effects, Outcome, Refusal},
     limits,
-    records::RoomNumber,
+    records::{Room, RoomNumber},
 };
 use crate::model::{
-    EventKind, EventPayload, RoomId, Seat, SeatConfirmation, SeatGrant, SeatId, SeatRelease, SeatRequest, SeatState,
-    SeatTarget, ServerEpoch,
+    Epoch, EventKind, EventPayload, RoomId, Seat, SeatConfirmation, SeatGrant, SeatId, SeatRelease, SeatRequest,
+    SeatState, SeatTarget, ServerEpoch,
 };
 
 impl Registry {
@@ -64,11 +64,12 @@ impl Registry {
             deadline_ms: if local { 0 } else { effects.now_ms.saturating_add(request.hold_ms) },
             origin: request.origin,
         };
-        self.put_seat(effects, number, seat);
+        self.put_seat(effects, number, seat.clone());
+        let room = self.rooms.get(&number).ok_or(Refusal::Fenced(Epoch(0)))?;
         if local {
-            self.announce_player(effects, number, request.seat_id, EventKind::PlayerJoined);
+            announce_player(effects, room, &seat, EventKind::PlayerJoined);
         }
-        self.granted(number, request.seat_id, created)
+        Ok(Reply::Seat(Box::new(SeatGrant { seat, room: room.registration.clone(), created })))
     }
 
     /// Where the request's origin has a held seat in this room of the caller's own, the requester takes it up.
@@ -95,7 +96,9 @@ impl Registry {
         match seat.state {
             SeatState::Held => {
                 self.put_seat(effects, number, joined);
-                self.announce_player(effects, number, confirmation.seat_id, EventKind::PlayerJoined);
+                if let Some(room) = self.rooms.get(&number) {
+                    announce_player(effects, room, &seat, EventKind::PlayerJoined);
+                }
             }
             _ if seat.token != Some(confirmation.token) => {
                 return Err(Rejection::TokenMismatch(room_id.clone()).into());
@@ -137,27 +140,17 @@ impl Registry {
 
     /// A seat falls free; if a player had it, that player has left.
     pub(super) fn free_seat(&mut self, effects: &mut Effects, number: RoomNumber, seat_id: SeatId) {
-        let had_player = |state| matches!(state, SeatState::Joined | SeatState::Away);
-        let seat = self.rooms.get(&number).and_then(|room| room.seats.get(&seat_id));
-        if seat.is_some_and(|seat| had_player(seat.state)) {
-            self.announce_player(effects, number, seat_id, EventKind::PlayerLeft);
-        }
-        if seat_exists(self, number, seat_id) {
-            self.remove_seat(effects, number, seat_id);
-        }
-    }
-
-    fn announce_player(&self, effects: &mut Effects, number: RoomNumber, seat_id: SeatId, kind: EventKind) {
         let Some(room) = self.rooms.get(&number) else { return };
         let Some(seat) = room.seats.get(&seat_id) else { return };
-        let registration = &room.registration;
-        let owner = registration.server_id.as_ref();
-        effects.room_event(kind, owner, &registration.room_id, EventPayload::Player(seat.player_id.clone()));
+        if seat.state != SeatState::Held {
+            announce_player(effects, room, seat, EventKind::PlayerLeft);
+        }
+        self.remove_seat(effects, number, seat_id);
     }
 
     fn granted(&self, number: RoomNumber, seat_id: SeatId, created: bool) -> Outcome {
         let grant = self.seat_grant(number, seat_id, created);
-        grant.map(|grant| Reply::Seat(Box::new(grant))).ok_or(Refusal::Fenced(crate::model::Epoch(0)))
+        grant.map(|grant| Reply::Seat(Box::new(grant))).ok_or(Refusal::Fenced(Epoch(0)))
     }
 
     fn seat_grant(&self, number: RoomNumber, seat_id: SeatId, created: bool) -> Option<SeatGrant> {
@@ -167,6 +160,8 @@ impl Registry {
     }
 }
 
-fn seat_exists(registry: &Registry, number: RoomNumber, seat_id: SeatId) -> bool {
-    registry.rooms.get(&number).is_some_and(|room| room.seats.contains_key(&seat_id))
+fn announce_player(effects: &mut Effects, room: &Room, seat: &Seat, kind: EventKind) {
+    let registration = &room.registration;
+    let payload = EventPayload::Player(seat.player_id.clone());
+    effects.room_event(kind, registration.server_id.as_ref(), &registration.room_id, payload);
 }
