@@ -162,6 +162,23 @@ impl DistributedEvent {
         object
     }
 
+    /// Reads the JSON form.
+    ///
+    /// # Errors
+    /// [`InvalidEvent`] where a part is missing or is not what its kind needs.
+    pub fn from_json(value: &Value) -> Result<Self, InvalidEvent> {
+        let wire: Wire = serde_json::from_value(value.clone()).map_err(|error| InvalidEvent(error.to_string()))?;
+        let payload = EventPayload::from_json(&wire.kind, wire.payload)?;
+        Ok(Self {
+            kind: wire.kind,
+            server_id: wire.server_id,
+            room_id: wire.room_id,
+            payload,
+            timestamp: wire.timestamp,
+            revision: wire.revision,
+        })
+    }
+
     fn payload_json(&self) -> Value {
         match &self.payload {
             EventPayload::None => json!({}),
@@ -182,9 +199,114 @@ impl DistributedEvent {
     }
 }
 
+/// JSON that is not an event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an event: {0}")]
+pub struct InvalidEvent(String);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    #[serde(rename = "type")]
+    kind: EventKind,
+    server_id: Option<ServerId>,
+    room_id: Option<RoomId>,
+    #[serde(default)]
+    payload: Value,
+    timestamp: u64,
+    revision: Option<Revision>,
+}
+
+#[derive(Deserialize)]
+struct WireReason {
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireMessage {
+    message_type: String,
+    data: Value,
+    player_id: Option<PlayerId>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireMove {
+    from_server: Option<ServerId>,
+    to_server: ServerId,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WirePlayer {
+    player_id: PlayerId,
+}
+
+impl EventPayload {
+    fn from_json(kind: &EventKind, payload: Value) -> Result<Self, InvalidEvent> {
+        let is_empty = payload.is_null() || payload.as_object().is_some_and(serde_json::Map::is_empty);
+        if is_empty {
+            return Ok(Self::None);
+        }
+        let read = match kind {
+            EventKind::ServerOffline | EventKind::RoomDisposed => {
+                serde_json::from_value(payload).map(|WireReason { reason }| Self::Reason(reason))
+            }
+            EventKind::RoomMessage => serde_json::from_value(payload)
+                .map(|WireMessage { message_type, data, player_id }| Self::Message { message_type, data, player_id }),
+            EventKind::RoomMigrated => serde_json::from_value(payload)
+                .map(|WireMove { from_server, to_server }| Self::Migrated { from_server, to_server }),
+            EventKind::PlayerJoined | EventKind::PlayerLeft => {
+                serde_json::from_value(payload).map(|WirePlayer { player_id }| Self::Player(player_id))
+            }
+            _ => Ok(Self::Json(payload)),
+        };
+        read.map_err(|error| InvalidEvent(format!("the payload of {kind}: {error}")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn event(kind: EventKind, payload: EventPayload) -> DistributedEvent {
+        DistributedEvent {
+            kind,
+            server_id: ServerId::new("a").ok(),
+            room_id: RoomId::new("arena-1").ok(),
+            payload,
+            timestamp: 7,
+            revision: Some(Revision { index: 3, ordinal: 1 }),
+        }
+    }
+
+    #[test]
+    fn an_event_survives_its_json_form() {
+        let player = PlayerId::new("p").expect("a name");
+        let server = ServerId::new("b").expect("a name");
+        let message = |player_id| EventPayload::Message { message_type: "hi".to_owned(), data: json!([1]), player_id };
+        let events = [
+            event(EventKind::RoomLocked, EventPayload::None),
+            event(EventKind::ServerOffline, EventPayload::Reason("lease".to_owned())),
+            event(EventKind::RoomMessage, message(Some(player.clone()))),
+            event(EventKind::RoomMessage, message(None)),
+            event(EventKind::RoomMigrated, EventPayload::Migrated { from_server: None, to_server: server }),
+            event(EventKind::PlayerLeft, EventPayload::Player(player)),
+            event(EventKind::Custom("chat".to_owned()), EventPayload::Json(json!({ "text": "hello" }))),
+        ];
+        for event in events {
+            assert_eq!(DistributedEvent::from_json(&event.to_json()), Ok(event));
+        }
+    }
+
+    #[test]
+    fn what_is_not_an_event_is_refused() {
+        let no_text = json!({ "type": "room:message", "serverId": "a", "payload": { "data": 1 }, "timestamp": 1 });
+        for bad in [json!(null), json!({ "type": "room:locked" }), no_text] {
+            assert!(DistributedEvent::from_json(&bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn every_kind_is_found_by_its_name() {

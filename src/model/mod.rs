@@ -15,7 +15,7 @@ mod seat;
 mod server;
 mod snapshot;
 
-pub use event::{DistributedEvent, EventKind, EventPayload, Revision};
+pub use event::{DistributedEvent, EventKind, EventPayload, InvalidEvent, Revision};
 pub use ids::{Epoch, InvalidId, LockToken, NodeId, PlayerId, RoomId, RoomType, SeatId, ServerId};
 pub use metadata::Metadata;
 pub use query::RoomQuery;

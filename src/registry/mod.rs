@@ -11,7 +11,7 @@
 //!              (expiry)           (proposers)   (servers, rooms, ├─ Change   to the disk   (image)
 //!                                                seats, …)    └─ Event    to subscribers
 //!                                                    │
-//!                                       index: records and all their indexes
+//!                            index, seat_rows: records and all their indexes
 //! ```
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
@@ -30,6 +30,7 @@ mod records;
 mod rejection;
 mod reply;
 mod rooms;
+mod seat_rows;
 mod seats;
 mod servers;
 mod snapshots;
@@ -63,7 +64,7 @@ pub struct Registry {
     rooms: OrdMap<RoomNumber, Arc<Room>>,
     locks: OrdMap<Arc<str>, LockRecord>,
     proposers: OrdMap<u64, Arc<Proposer>>,
-    // What follows is derived from the above, and kept in step by `index` alone.
+    // What follows is derived from the above, and kept in step by `index` and `seat_rows` alone.
     players: u64,
     /// Rooms whose names do not end in their numbers.
     named: OrdMap<RoomId, RoomNumber>,
