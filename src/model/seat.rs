@@ -124,6 +124,6 @@ pub struct OrphanClaim {
     pub claimant: ServerEpoch,
     /// Which kinds.
     pub room_types: Vec<RoomType>,
-    /// How many at most.
+    /// How many at most; 256 are given at once in any case, so ask again after as many.
     pub limit: u32,
 }
