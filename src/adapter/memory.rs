@@ -251,7 +251,7 @@ impl RegistryBackend for MemoryAdapter {
 
     fn lease_terms(&self) -> Lease {
         let length = self.shared.options.server_ttl;
-        Lease { length, renewal: length / 3 }
+        Lease { length, renewal: (length / 3).max(Duration::from_millis(1)) }
     }
 
     fn snapshot_terms(&self) -> SnapshotTerms {
