@@ -14,7 +14,7 @@ mod peer;
 mod secret;
 mod tls;
 
-pub use endpoint::{Endpoint, StreamHandler};
+pub use endpoint::{Endpoint, EndpointError, StreamHandler};
 pub use error::QuicError;
 pub use frame::{FRAME_BYTES_MAX, read_frame, write_frame};
 pub use hello::{ClusterId, Hello, Identity, Refusal};

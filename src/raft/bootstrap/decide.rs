@@ -1,0 +1,246 @@
+//! What a node that is not yet part of a cluster does next. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use super::Binding;
+use crate::{
+    quic::ClusterId,
+    raft::types::{Member, NodeNumber},
+};
+
+/// This node, as far as the decision needs it.
+#[derive(Debug, Clone)]
+pub(in crate::raft) struct Own {
+    /// Its number.
+    pub(in crate::raft) node: NodeNumber,
+    /// Its address and the name of its server.
+    pub(in crate::raft) member: Member,
+    /// How many fresh nodes it waits for, itself included.
+    pub(in crate::raft) expect: usize,
+}
+
+/// What a node says of itself when it is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::raft) struct Presence {
+    /// Its number.
+    pub(in crate::raft) node: NodeNumber,
+    /// Its address and the name of its server.
+    pub(in crate::raft) member: Member,
+    /// How many fresh nodes it waits for.
+    pub(in crate::raft) expect: usize,
+    /// How it stands to clusters.
+    pub(in crate::raft) standing: Standing,
+    /// The last log index that it has applied; 0 = none.
+    pub(in crate::raft) applied: u64,
+}
+
+/// How a node stands to clusters, as others may know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::raft) enum Standing {
+    Fresh,
+    Collecting(ClusterId),
+    Founding(ClusterId),
+    Pledged(ClusterId, NodeNumber),
+    Joining(ClusterId),
+    Member(ClusterId),
+}
+
+impl From<&Binding> for Standing {
+    fn from(binding: &Binding) -> Self {
+        match binding {
+            Binding::Fresh => Self::Fresh,
+            Binding::Collecting { cluster_id } => Self::Collecting(*cluster_id),
+            Binding::Founding { cluster_id, .. } => Self::Founding(*cluster_id),
+            Binding::Pledged { cluster_id, founder, .. } => Self::Pledged(*cluster_id, *founder),
+            Binding::Joining { cluster_id } => Self::Joining(*cluster_id),
+            Binding::Member { cluster_id } => Self::Member(*cluster_id),
+        }
+    }
+}
+
+impl Standing {
+    /// Whether the node founds this cluster, or has done so.
+    fn founds(self, cluster: ClusterId) -> bool {
+        matches!(self, Self::Collecting(id) | Self::Founding(id) | Self::Member(id) if id == cluster)
+    }
+}
+
+/// What a node does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::raft) enum Step {
+    /// Change the binding; then look again.
+    Bind(Binding),
+    /// Become the founder: bind to a cluster with a new random number.
+    StartCollecting,
+    /// Ask these for their pledges; with all of them, bind to founding this.
+    Collect { cluster_id: ClusterId, members: Vec<(NodeNumber, Member)> },
+    /// Initialise consensus with these; then be a member.
+    Initialise { cluster_id: ClusterId, members: Vec<(NodeNumber, Member)> },
+    /// Ask one of these for membership.
+    Join { cluster_id: ClusterId, addresses: Vec<String> },
+    /// Nothing can be done now, and why.
+    Wait(String),
+    /// It is a member.
+    Done,
+}
+
+/// Decides by what others said after `binding` was read.
+pub(in crate::raft) fn decide(own: &Own, binding: &Binding, present: &[Presence]) -> Step {
+    let clusters = clusters_of(present);
+    match binding {
+        Binding::Member { .. } => Step::Done,
+        Binding::Founding { cluster_id, members } => {
+            Step::Initialise { cluster_id: *cluster_id, members: members.clone() }
+        }
+        Binding::Joining { cluster_id } => join(*cluster_id, present),
+        Binding::Pledged { cluster_id, founder, .. } => pledged(*cluster_id, *founder, present),
+        Binding::Fresh => match clusters[..] {
+            [] => fresh(own, present),
+            [cluster_id] => Step::Bind(Binding::Joining { cluster_id }),
+            [one, other, ..] => Step::Wait(format!(
+                "--peers names nodes of two clusters, {one} and {other}: list the nodes of the one to join"
+            )),
+        },
+        Binding::Collecting { cluster_id } if clusters.is_empty() => collecting(own, *cluster_id, present),
+        Binding::Collecting { .. } => Step::Bind(Binding::Fresh),
+    }
+}
+
+fn clusters_of(present: &[Presence]) -> Vec<ClusterId> {
+    let member = |presence: &Presence| match presence.standing {
+        Standing::Member(id) => Some(id),
+        _ => None,
+    };
+    let mut clusters: Vec<_> = present.iter().filter_map(member).collect();
+    clusters.sort_unstable();
+    clusters.dedup();
+    clusters
+}
+
+fn join(cluster_id: ClusterId, present: &[Presence]) -> Step {
+    let of_it = |presence: &&Presence| presence.standing == Standing::Member(cluster_id);
+    let addresses: Vec<_> = present.iter().filter(of_it).map(|presence| presence.member.addr.clone()).collect();
+    if addresses.is_empty() {
+        return Step::Wait(format!("no member of cluster {cluster_id} answers, which this node is to join"));
+    }
+    Step::Join { cluster_id, addresses }
+}
+
+fn pledged(cluster_id: ClusterId, founder: NodeNumber, present: &[Presence]) -> Step {
+    if present.iter().any(|presence| presence.standing == Standing::Member(cluster_id)) {
+        return Step::Bind(Binding::Joining { cluster_id });
+    }
+    match present.iter().find(|presence| presence.node == founder) {
+        Some(presence) if !presence.standing.founds(cluster_id) => Step::Bind(Binding::Fresh),
+        Some(presence) => Step::Wait(format!("node {} founds cluster {cluster_id}", presence.member)),
+        None => Step::Wait(format!(
+            "this node is pledged to cluster {cluster_id}, and its founder, node {founder:016x}, does not answer: start \
+             it again; if its disk is gone, empty this node's data folder"
+        )),
+    }
+}
+
+/// The nodes that could found a cluster together with this one, itself among them, lowest first.
+fn candidates(own: &Own, present: &[Presence]) -> Vec<(NodeNumber, Member)> {
+    let free = |presence: &&Presence| {
+        let bound = match presence.standing {
+            Standing::Fresh | Standing::Collecting(_) => false,
+            Standing::Pledged(_, founder) => founder != own.node,
+            Standing::Founding(_) | Standing::Joining(_) | Standing::Member(_) => true,
+        };
+        !bound && presence.expect == own.expect
+    };
+    let mut nodes: Vec<_> =
+        present.iter().filter(free).map(|presence| (presence.node, presence.member.clone())).collect();
+    nodes.push((own.node, own.member.clone()));
+    nodes.sort_unstable_by_key(|(node, _)| *node);
+    nodes.dedup_by_key(|(node, _)| *node);
+    nodes
+}
+
+fn fresh(own: &Own, present: &[Presence]) -> Step {
+    let nodes = candidates(own, present);
+    if nodes.len() < own.expect {
+        return Step::Wait(lacking(own, nodes.len(), present));
+    }
+    match &nodes[0] {
+        (node, _) if *node == own.node => Step::StartCollecting,
+        (_, member) => Step::Wait(format!("node {member} has the lowest number and founds the cluster")),
+    }
+}
+
+fn collecting(own: &Own, cluster_id: ClusterId, present: &[Presence]) -> Step {
+    let mut nodes = candidates(own, present);
+    if nodes[0].0 != own.node {
+        return Step::Bind(Binding::Fresh);
+    }
+    if nodes.len() < own.expect {
+        return Step::Wait(lacking(own, nodes.len(), present));
+    }
+    nodes.truncate(own.expect);
+    Step::Collect { cluster_id, members: nodes }
+}
+
+fn lacking(own: &Own, there: usize, present: &[Presence]) -> String {
+    let Own { expect, member, .. } = own;
+    match present.iter().find(|presence| presence.expect != *expect) {
+        Some(other) => format!(
+            "this node ({member}) expects {expect} nodes, node {} expects {}: start both with the same \
+             --bootstrap-expect",
+            other.member, other.expect
+        ),
+        None => format!("{there} of {expect} fresh nodes are there"),
+    }
+}
+
+/// A would-be founder's request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::raft) struct PledgeRequest {
+    /// The cluster that it would found.
+    pub(in crate::raft) cluster_id: ClusterId,
+    /// Itself.
+    pub(in crate::raft) founder: NodeNumber,
+    /// Its address and the name of its server.
+    pub(in crate::raft) member: Member,
+    /// How many nodes it expects.
+    pub(in crate::raft) expect: usize,
+}
+
+/// The answer to a [`PledgeRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::raft) enum PledgeAnswer {
+    /// Pledged, on disk.
+    Granted(ClusterId),
+    /// Not pledged, and why.
+    Refused(String),
+}
+
+/// Answers a would-be founder: the binding that must be on disk before a grant is said.
+pub(in crate::raft) fn answer_pledge(
+    own: &Own,
+    binding: &Binding,
+    request: &PledgeRequest,
+) -> (Option<Binding>, PledgeAnswer) {
+    let PledgeRequest { cluster_id, founder, member, expect } = request;
+    let refused = |why: String| (None, PledgeAnswer::Refused(why));
+    if *expect != own.expect {
+        return refused(format!(
+            "node {} expects {} nodes, node {member} expects {expect}: start both with the same --bootstrap-expect",
+            own.member, own.expect
+        ));
+    }
+    let pledged = Binding::Pledged { cluster_id: *cluster_id, founder: *founder, founder_address: member.addr.clone() };
+    match binding {
+        Binding::Fresh => (Some(pledged), PledgeAnswer::Granted(*cluster_id)),
+        // It would have found out that a lower node is there, and given up.
+        Binding::Collecting { .. } if own.node > *founder => (Some(pledged), PledgeAnswer::Granted(*cluster_id)),
+        Binding::Pledged { cluster_id: given, founder: to, .. } if (given, to) == (cluster_id, founder) => {
+            (None, PledgeAnswer::Granted(*cluster_id))
+        }
+        Binding::Pledged { founder, .. } => refused(format!("it is pledged to node {founder:016x}")),
+        Binding::Collecting { .. } => refused("it founds a cluster itself".to_owned()),
+        Binding::Founding { cluster_id, .. } | Binding::Joining { cluster_id } | Binding::Member { cluster_id } => {
+            refused(format!("it is of cluster {cluster_id}"))
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Who of the other members answers, where they are, and how far they have applied the log.
+//!
+//! A node that comes back under another address is found by those that list it, or finds them; its
+//! number proves that it is the same. The membership learns of it as soon as there is a leader.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use openraft::async_runtime::WatchReceiver;
+use parking_lot::Mutex;
+use tokio::time::MissedTickBehavior;
+use tracing::{debug, info};
+
+use super::{
+    RaftHandle,
+    bootstrap::{JoinAnswer, JoinRequest, Own, Presence, RecordFile, Standing, ask_to_join},
+    links::Links,
+    membership::Membership,
+    messages::{PeerRequest, PeerResponse},
+    types::{Member, NodeNumber},
+};
+
+/// Time between two rounds of questions.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How long a member may take to answer.
+const ANSWER_MAX: Duration = Duration::from_millis(900);
+
+/// Asks the other members now and then. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Neighbours {
+    pub(super) own: Own,
+    /// The other nodes that were listed: where members may be found that have moved.
+    pub(super) addresses: Vec<String>,
+    pub(super) links: Links,
+    pub(super) record: Arc<RecordFile>,
+    pub(super) raft: RaftHandle,
+    pub(super) membership: Membership,
+    /// The members that answered in the last round, with the last log index that they applied.
+    pub(super) applied: Arc<Mutex<BTreeMap<NodeNumber, u64>>>,
+}
+
+impl Neighbours {
+    /// Never ends.
+    pub(super) async fn watch(self) {
+        let mut rounds = tokio::time::interval(ASK_EVERY);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            rounds.tick().await;
+            let (members, leader) = self.members();
+            self.links.list(&members);
+            self.round(&members, leader.is_none()).await;
+            self.publish_address(&members, leader).await;
+        }
+    }
+
+    fn members(&self) -> (BTreeMap<NodeNumber, Member>, Option<NodeNumber>) {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let members = metrics.membership_config.nodes().map(|(node, member)| (*node, member.clone()));
+        (members.collect(), metrics.current_leader)
+    }
+
+    async fn round(&self, members: &BTreeMap<NodeNumber, Member>, leaderless: bool) {
+        let others = members.iter().filter(|(node, _)| **node != self.own.node);
+        let mut addresses: Vec<_> = others.map(|(node, member)| self.links.address_of(*node, &member.addr)).collect();
+        if leaderless {
+            addresses.extend(self.addresses.iter().cloned());
+        }
+        addresses.sort_unstable();
+        addresses.dedup();
+        self.links.keep(|address| addresses.iter().any(|wanted| wanted == address));
+        let asked = addresses.iter().map(|address| self.links.ask(address, None, PeerRequest::Status, ANSWER_MAX));
+        let answers = join_all(asked).await;
+        let mut applied = BTreeMap::new();
+        for answer in answers {
+            if let Ok(PeerResponse::Status(presence)) = answer
+                && self.is_of_this_cluster(&presence)
+                && let Some(known) = members.get(&presence.node)
+            {
+                applied.insert(presence.node, presence.applied);
+                if known.addr != presence.member.addr {
+                    self.links.found(presence.node, &known.addr, presence.member.addr);
+                }
+            }
+        }
+        *self.applied.lock() = applied;
+    }
+
+    fn is_of_this_cluster(&self, presence: &Presence) -> bool {
+        let theirs = match presence.standing {
+            Standing::Member(id) | Standing::Joining(id) | Standing::Pledged(id, _) | Standing::Founding(id) => id,
+            Standing::Fresh | Standing::Collecting(_) => return false,
+        };
+        self.record.binding().cluster_id() == Some(theirs)
+    }
+
+    /// Has the leader know where this node is now.
+    async fn publish_address(&self, members: &BTreeMap<NodeNumber, Member>, leader: Option<NodeNumber>) {
+        let Some(leader) = leader else { return };
+        let known = members.get(&self.own.node);
+        if known.is_none_or(|known| *known == self.own.member) {
+            return;
+        }
+        let Member { addr: address, server_id } = self.own.member.clone();
+        info!(address, "this node has moved: the cluster is told");
+        let request = JoinRequest { node: self.own.node, server_id, address };
+        let told = match members.get(&leader).filter(|_| leader != self.own.node) {
+            Some(member) => ask_to_join(&self.links, &self.links.address_of(leader, &member.addr), &request).await,
+            None => match self.membership.join(request).await {
+                JoinAnswer::Done => Ok(()),
+                other => Err(format!("{other:?}")),
+            },
+        };
+        if let Err(why) = told {
+            debug!(why, "the leader does not know yet where this node is");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The thread of consensus: what it starts, and how it ends.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use openraft::{Raft, async_runtime::WatchReceiver};
+use parking_lot::Mutex;
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::{
+    Member, PeerHandler, RaftConfig, RaftHandle, RaftNodeError, Storage,
+    bootstrap::{Bootstrapper, Own, RecordFile},
+    links::Links,
+    membership::Membership,
+    neighbours::Neighbours,
+    network::NetworkFactory,
+    node::Parts,
+    service::Service,
+    settings::openraft_settings,
+    trigger_snapshots,
+};
+use crate::{
+    adapter::EventHub,
+    model::NodeId,
+    quic::{ClusterId, Endpoint, Identity},
+};
+
+/// How long a stopping leader waits for its successor.
+const HANDOVER_MAX: Duration = Duration::from_secs(1);
+
+/// The place for whoever serves the requests of other members.
+pub(super) type HandlerCell = Arc<OnceLock<Arc<dyn PeerHandler>>>;
+
+/// How the thread and its handle talk.
+pub(super) struct Signals {
+    pub(super) joined: watch::Sender<Option<ClusterId>>,
+    pub(super) fatal: watch::Sender<Option<String>>,
+    pub(super) stopping: CancellationToken,
+}
+
+type Started = oneshot::Sender<Result<Parts, RaftNodeError>>;
+
+/// Runs a node until it is told to stop.
+pub(super) fn run(config: &RaftConfig, events: EventHub, started: Started, signals: Signals) {
+    // Whoever waits for `started` may have gone; then nobody needs the answer.
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Err(error) => drop(started.send(Err(RaftNodeError::Thread(error)))),
+        Ok(runtime) => runtime.block_on(async {
+            match Running::start(config, events).await {
+                Err(error) => drop(started.send(Err(error))),
+                Ok(running) => {
+                    drop(started.send(Ok(running.parts())));
+                    running.go_on(config, signals).await;
+                }
+            }
+        }),
+    }
+}
+
+/// Everything that runs on the thread.
+struct Running {
+    storage: Arc<Storage>,
+    endpoint: Endpoint,
+    record: Arc<RecordFile>,
+    own: Own,
+    links: Links,
+    raft: RaftHandle,
+    membership: Membership,
+    handler: HandlerCell,
+    answered: Arc<Mutex<BTreeMap<u64, u64>>>,
+    address: std::net::SocketAddr,
+}
+
+impl Running {
+    async fn start(config: &RaftConfig, events: EventHub) -> Result<Self, RaftNodeError> {
+        let storage = Storage::open(&config.data_dir, events).await?;
+        let node = storage.identity().node_id;
+        let binding = |source| RaftNodeError::Binding { path: config.data_dir.clone(), source };
+        let record = Arc::new(RecordFile::open(&config.data_dir, node).map_err(binding)?);
+        let cluster_id = record.binding().firm_cluster_id();
+        let identity = Identity::new(NodeId(node), config.server_id.clone(), cluster_id);
+        let endpoint = Endpoint::bind(config.listen, identity, &config.security)?;
+        let address = endpoint.local_addr().map_err(binding)?;
+        let advertised = config.advertise.clone().unwrap_or_else(|| address.to_string());
+        let expect = config.expected_nodes(&advertised)?;
+        let member = Member { addr: advertised, server_id: config.server_id.to_string() };
+        let own = Own { node, member, expect };
+
+        let links = Links::new(endpoint.clone(), Arc::clone(&record));
+        let factory = NetworkFactory::new(links.clone(), config.timing.install_snapshot);
+        let settings = openraft_settings(config).validate();
+        let settings = Arc::new(settings.map_err(|error| RaftNodeError::Raft(error.to_string()))?);
+        let raft = Raft::new(node, settings, factory, storage.log(), storage.state_machine()).await;
+        let raft = raft.map_err(|error| RaftNodeError::Raft(error.to_string()))?;
+        let membership = Membership::new(raft.clone(), config.voters_max);
+        let handler = super::node::handler_cell();
+        endpoint.serve(Arc::new(Service {
+            own: own.clone(),
+            raft: raft.clone(),
+            record: Arc::clone(&record),
+            snapshots: storage.snapshots().clone(),
+            membership: membership.clone(),
+            handler: Arc::clone(&handler),
+        }));
+        let (storage, answered) = (Arc::new(storage), Arc::default());
+        Ok(Self { storage, endpoint, record, own, links, raft, membership, handler, answered, address })
+    }
+
+    fn parts(&self) -> Parts {
+        Parts {
+            raft: self.raft.clone(),
+            registry: self.storage.registry().clone(),
+            proposer: self.storage.identity().proposer(),
+            links: self.links.clone(),
+            membership: self.membership.clone(),
+            handler: Arc::clone(&self.handler),
+            answered: Arc::clone(&self.answered),
+            address: self.address,
+            runtime: tokio::runtime::Handle::current(),
+        }
+    }
+
+    async fn go_on(self, config: &RaftConfig, signals: Signals) {
+        let Signals { joined, fatal, stopping } = signals;
+        let fatal = Arc::new(fatal);
+        let others = config.other_peers(&self.own.member.addr);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(self.membership.clone().look_after());
+        tasks.spawn(self.neighbours(others.clone()).watch());
+        tasks.spawn(trigger_snapshots(self.raft.clone(), Arc::clone(&self.storage), config.snapshots.log_bytes));
+        tasks.spawn(report_end(self.raft.clone(), Arc::clone(&fatal), stopping.clone()));
+        tasks.spawn(become_member(self.bootstrapper(others, config), Arc::clone(&self.storage), joined, fatal));
+        stopping.cancelled().await;
+        hand_over(&self.raft).await;
+        tasks.shutdown().await;
+        self.close().await;
+    }
+
+    fn neighbours(&self, addresses: Vec<String>) -> Neighbours {
+        Neighbours {
+            own: self.own.clone(),
+            addresses,
+            links: self.links.clone(),
+            record: Arc::clone(&self.record),
+            raft: self.raft.clone(),
+            membership: self.membership.clone(),
+            applied: Arc::clone(&self.answered),
+        }
+    }
+
+    fn bootstrapper(&self, addresses: Vec<String>, config: &RaftConfig) -> Bootstrapper {
+        Bootstrapper {
+            own: self.own.clone(),
+            addresses,
+            voters_max: config.voters_max,
+            links: self.links.clone(),
+            record: Arc::clone(&self.record),
+            identity: self.endpoint.identity().clone(),
+            raft: self.raft.clone(),
+        }
+    }
+
+    async fn close(self) {
+        if let Err(error) = self.raft.shutdown().await {
+            warn!(%error, "consensus did not stop in order");
+        }
+        self.links.close();
+        self.endpoint.close().await;
+        let Some(storage) = Arc::into_inner(self.storage) else {
+            warn!("the data folder is still in use: the next start rebuilds the store");
+            return;
+        };
+        if let Err(error) = storage.close().await {
+            warn!(%error, "the data folder was not closed in order: the next start rebuilds the store");
+        }
+    }
+}
+
+/// Looks for the cluster until the node is a member, and keeps that.
+async fn become_member(
+    bootstrapper: Bootstrapper,
+    storage: Arc<Storage>,
+    joined: watch::Sender<Option<ClusterId>>,
+    fatal: Arc<watch::Sender<Option<String>>>,
+) {
+    let ended = match bootstrapper.run().await {
+        Ok(cluster_id) => {
+            let text = cluster_id.to_string();
+            let saved = tokio::task::spawn_blocking(move || storage.save_cluster_id(&text)).await;
+            match saved {
+                Ok(Ok(())) => {
+                    info!(%cluster_id, "this node is a member of the cluster");
+                    joined.send_replace(Some(cluster_id));
+                    return;
+                }
+                Ok(Err(error)) => error.to_string(),
+                Err(error) => error.to_string(),
+            }
+        }
+        Err(error) => error.to_string(),
+    };
+    error!(reason = ended, "this node cannot become a member");
+    fatal.send_replace(Some(ended));
+}
+
+/// Says so when consensus ends by itself: a node whose disk fails must not go on.
+async fn report_end(raft: RaftHandle, fatal: Arc<watch::Sender<Option<String>>>, stopping: CancellationToken) {
+    let mut metrics = raft.metrics();
+    loop {
+        let state = metrics.borrow_and_update().running_state.clone();
+        if let Err(end) = state
+            && !stopping.is_cancelled()
+        {
+            error!(%end, "consensus has stopped");
+            fatal.send_replace(Some(format!("consensus has stopped: {end}")));
+            return;
+        }
+        if metrics.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Has the voter that lags least lead, where this node leads and there is another.
+async fn hand_over(raft: &RaftHandle) {
+    let successor = {
+        let metrics = raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let voters: Vec<_> = metrics.membership_config.voter_ids().filter(|node| *node != metrics.id).collect();
+        let matching = metrics.replication.iter().flatten().filter(|(node, _)| voters.contains(node));
+        matching.max_by_key(|(_, id)| id.map(|id| id.index)).map(|(node, _)| *node)
+    };
+    let Some(successor) = successor.filter(|_| raft.is_leader()) else { return };
+    if raft.trigger().transfer_leader(successor).await.is_ok() {
+        let own = *raft.node_id();
+        let wait = raft.wait(Some(HANDOVER_MAX));
+        let led = wait.metrics(|metrics| metrics.current_leader.is_some_and(|leader| leader != own), "another leads");
+        if led.await.is_err() {
+            warn!("leadership was not handed over in time: an election follows");
+        }
+    }
+}

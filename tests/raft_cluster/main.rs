@@ -1,0 +1,8 @@
+//! Whole nodes in one process: real QUIC over loopback, real files, real fsync.
+#![cfg(feature = "raft")]
+#![expect(clippy::expect_used, reason = "tests may panic")]
+
+mod cluster;
+mod failures;
+mod formation;
+mod refusals;
