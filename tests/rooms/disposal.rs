@@ -69,7 +69,7 @@ async fn a_held_seat_keeps_the_room() {
     assert_eq!(script.count("dispose"), 0);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_join_during_dispose_revives_no_zombie() {
     let backend = backend();
     let script = Script::default();

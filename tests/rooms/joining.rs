@@ -15,7 +15,7 @@ use super::{
     support::{Guest, any_probe, backend, bare, define, eventually, joined, probe_type, redirected, seats, serving},
 };
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn finding_and_creating_are_two_steps() {
     let backend = backend();
     let (script, gate) = Script::gated();
@@ -41,7 +41,7 @@ async fn finding_and_creating_are_two_steps() {
     assert_eq!((here, sent_on), (2, 6));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn one_free_seat_fifty_joins() {
     let backend = backend();
     let script = Script::default();
@@ -58,7 +58,7 @@ async fn one_free_seat_fifty_joins() {
     assert_eq!(told, 49);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn overfull_rooms_do_not_come_about() {
     let backend = backend();
     let script = Script::default();
