@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -21,6 +21,7 @@ use roomraft::{
     },
 };
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 /// Passes every call on, unless it was told to fail.
 pub(crate) struct Flaky {
@@ -31,6 +32,10 @@ pub(crate) struct Flaky {
     pub(crate) lost_answers: AtomicUsize,
     /// Subscribers hear nothing.
     pub(crate) deaf: AtomicBool,
+    /// Rooms are taken out only with a permit of this, where it is set.
+    pub(crate) unregister_gate: OnceLock<Semaphore>,
+    /// Rooms that are about to be taken out.
+    pub(crate) unregistering: AtomicUsize,
     silence: EventHub,
 }
 
@@ -41,6 +46,8 @@ impl Flaky {
             unavailable: AtomicBool::new(false),
             lost_answers: AtomicUsize::new(0),
             deaf: AtomicBool::new(false),
+            unregister_gate: OnceLock::new(),
+            unregistering: AtomicUsize::new(0),
             silence: EventHub::default(),
         }
     }
@@ -98,6 +105,10 @@ impl DistributedAdapter for Flaky {
         self.up()?.register_room(server, room).await
     }
     async fn unregister_room(&self, room: &RoomEpoch, reason: &str) -> AdapterResult<()> {
+        self.unregistering.fetch_add(1, Ordering::SeqCst);
+        if let Some(gate) = self.unregister_gate.get() {
+            gate.acquire().await.expect("never closed").forget();
+        }
         self.up()?.unregister_room(room, reason).await
     }
     async fn update_room(&self, room: &RoomEpoch, update: RoomUpdate) -> AdapterResult<()> {

@@ -11,6 +11,7 @@ use roomraft::{
     room::{JoinError, RoomError},
 };
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::{
     flaky::Flaky,
@@ -70,6 +71,25 @@ async fn without_quorum_joins_are_refused_and_what_was_left_to_say_is_said_later
     })
     .await;
     assert_eq!(manager.save_snapshot(&room).await.expect("the backend is back"), 2);
+}
+
+#[tokio::test]
+async fn nobody_gets_a_seat_in_a_room_that_is_ending() {
+    let (backend, flaky, adapter) = flaky();
+    flaky.unregister_gate.set(Semaphore::new(0)).expect("not set before");
+    let manager = serving(&adapter, "s1", seats(4), &Script::default()).await;
+    let other = serving(&backend, "s2", seats(4), &Script::default()).await;
+    let ann = Guest::new("ann");
+    let room = ann.enter(&manager).await.room_id;
+    manager.leave(&ann.id, "done").await;
+    eventually("the room is ending", async || flaky.unregistering.load(Ordering::SeqCst) == 1).await;
+    let by_id = Guest::new("bob").join_room(&other, &room, None).await;
+    assert!(matches!(by_id, Err(JoinError::NotFound(_))), "{by_id:?}");
+    let elsewhere = Guest::new("cid").enter(&other).await.room_id;
+    assert_ne!(elsewhere, room);
+    assert_eq!(record(&backend, &room).await.map(|row| row.seat_count), Some(0));
+    flaky.unregister_gate.get().expect("it was set").add_permits(1);
+    eventually("it is gone", async || record(&backend, &room).await.is_none()).await;
 }
 
 #[tokio::test]

@@ -8,7 +8,10 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::{Definition, Inner, table::Exit};
+use super::{
+    Definition, Inner,
+    table::{Admission, Exit},
+};
 use crate::{
     model::{RoomRegistration, RoomState},
     room::{
@@ -28,10 +31,22 @@ impl Inner {
             let unknown = format!("room type {} is not served by this server", row.room_type);
             return Err(JoinError::Unavailable(unknown));
         };
-        Ok(self.table.admit(&row.room_epoch(), || self.launch(row, definition)))
+        Ok(match self.table.admit(&row.room_epoch(), || self.prepare(row, definition)) {
+            Admission::Running(room) => Some(room),
+            Admission::New(room, spawn) => {
+                self.table.spawned(&room, spawn());
+                Some(room)
+            }
+            Admission::Over => None,
+        })
     }
 
-    fn launch(self: &Arc<Self>, row: &RoomRegistration, definition: Definition) -> (RoomHandle, AbortHandle) {
+    /// Makes everything of a room but its task, which the second part spawns.
+    fn prepare(
+        self: &Arc<Self>,
+        row: &RoomRegistration,
+        definition: Definition,
+    ) -> (RoomHandle, impl FnOnce() -> AbortHandle + use<>) {
         let services = Arc::clone(&self.services);
         let (mailbox_sender, mailbox) = mpsc::channel(MAILBOX_CAPACITY);
         let (effects_sender, effects) = mpsc::unbounded_channel();
@@ -47,7 +62,8 @@ impl Inner {
         let exit = Exit { table: Arc::clone(&self.table), core };
         let task_handle = handle.clone();
         let factory = definition.factory;
-        let task = self.tasks.spawn(async move {
+        let tasks = self.tasks.clone();
+        let task = async move {
             let exit = exit;
             let Ok(room) = std::panic::catch_unwind(AssertUnwindSafe(|| factory())) else {
                 let reason = "its factory panicked".to_owned();
@@ -58,8 +74,8 @@ impl Inner {
                 return;
             };
             RoomActor::new(room, context, task_handle, services, inlets).run(start).await;
-        });
-        (handle, task.abort_handle())
+        };
+        (handle, move || tasks.spawn(task).abort_handle())
     }
 }
 

@@ -37,31 +37,49 @@ struct Inner {
 #[derive(Debug)]
 struct Entry {
     handle: RoomHandle,
-    task: AbortHandle,
+    /// None until its task has been spawned.
+    task: Option<AbortHandle>,
+}
+
+/// What is made of a record of a room.
+pub(crate) enum Admission<T> {
+    /// It runs.
+    Running(RoomHandle),
+    /// It is in the table from now on; its task is to be spawned from what was prepared.
+    New(RoomHandle, T),
+    /// It has ended here.
+    Over,
 }
 
 impl RoomTable {
-    /// The running room of this ownership; started by `launch` where it does not run yet. `None`
-    /// where it has ended here.
-    pub(crate) fn admit(
-        &self,
-        room: &RoomEpoch,
-        launch: impl FnOnce() -> (RoomHandle, AbortHandle),
-    ) -> Option<RoomHandle> {
+    /// The running room of this ownership, or a new one that `prepare` makes. The task is not
+    /// spawned under the table's lock: a runtime that is shutting down drops it at once, and a
+    /// room that is dropped takes itself out of the table.
+    pub(crate) fn admit<T>(&self, room: &RoomEpoch, prepare: impl FnOnce() -> (RoomHandle, T)) -> Admission<T> {
         let mut inner = self.inner.lock();
         if let Some(entry) = inner.rooms.get(&room.room_id)
             && entry.handle.epoch() >= room.epoch
         {
-            return Some(entry.handle.clone());
+            return Admission::Running(entry.handle.clone());
         }
         if inner.over.contains(room) {
-            return None;
+            return Admission::Over;
         }
-        let (handle, task) = launch();
-        if let Some(older) = inner.rooms.insert(room.room_id.clone(), Entry { handle: handle.clone(), task }) {
+        let (handle, prepared) = prepare();
+        let entry = Entry { handle: handle.clone(), task: None };
+        if let Some(older) = inner.rooms.insert(room.room_id.clone(), entry) {
             older.handle.stop(Stop::Abandon("the room was taken over anew".to_owned()));
         }
-        Some(handle)
+        Admission::New(handle, prepared)
+    }
+
+    /// A new room's task has been spawned.
+    pub(crate) fn spawned(&self, handle: &RoomHandle, task: AbortHandle) {
+        let mut inner = self.inner.lock();
+        let entry = inner.rooms.get_mut(handle.id());
+        if let Some(entry) = entry.filter(|entry| std::ptr::eq(entry.handle.core(), handle.core())) {
+            entry.task = Some(task);
+        }
     }
 
     pub(crate) fn room(&self, room_id: &RoomId) -> Option<RoomHandle> {
@@ -86,8 +104,9 @@ impl RoomTable {
 
     /// Ends the tasks of all rooms without waiting for them.
     pub(crate) fn abort_all(&self) {
-        for entry in self.inner.lock().rooms.values() {
-            entry.task.abort();
+        let tasks: Vec<AbortHandle> = self.inner.lock().rooms.values().filter_map(|entry| entry.task.clone()).collect();
+        for task in tasks {
+            task.abort();
         }
     }
 
