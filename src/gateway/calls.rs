@@ -33,6 +33,11 @@ pub(super) struct Caller {
 
 impl Caller {
     pub(super) async fn carry_out(&mut self, call: Call) {
+        let takes_a_seat = matches!(call, Call::Join { .. } | Call::Reconnect { .. });
+        if takes_a_seat && self.connection.is_closed() {
+            // Nobody would sit on it.
+            return;
+        }
         match call {
             Call::Join { id, input } => self.join(id, *input).await,
             Call::Reconnect { id, input } => {

@@ -86,39 +86,46 @@ pub(super) async fn serve(socket: WebSocket, remote: SocketAddr, user: Option<Us
     let info = ConnectionInfo { id: connection.id(), remote };
     shared.connected(info, &connection);
 
-    let origin = origin(remote.ip());
+    let origin = origin(remote.ip().to_canonical());
     let mut caller = Caller { shared: Arc::clone(&shared), connection: connection.clone(), origin, user, player_id };
     let (calls, mut agenda) = mpsc::channel::<Call>(CALLS_WAITING);
     let (sink, stream) = socket.split();
-    let heard = Mutex::new(Instant::now());
+    let heard = Mutex::new(Some(Instant::now()));
 
     let end = {
-        let working = async {
+        let mut working = pin!(async {
             while let Some(call) = agenda.recv().await {
                 caller.carry_out(call).await;
             }
-            // The reader has ended, and says why.
-            std::future::pending::<End>().await
-        };
-        let reading = read(stream, config, &connection, calls, &heard);
-        let writing = write(sink, queue, &connection, config, &heard);
-        let (mut working, mut reading, mut writing) = (pin!(working), pin!(reading), pin!(writing));
-        let mut read_end = None;
-        loop {
-            tokio::select! {
-                end = &mut reading, if read_end.is_none() => {
-                    // The writer says the last word, then ends as well.
-                    read_end = Some(end);
-                    connection.close();
+        });
+        let mut worked = false;
+        let end = {
+            let reading = read(stream, config, &connection, calls, &heard);
+            let writing = write(sink, queue, &connection, config, &heard);
+            let (mut reading, mut writing) = (pin!(reading), pin!(writing));
+            let mut read_end = None;
+            loop {
+                tokio::select! {
+                    end = &mut reading, if read_end.is_none() => {
+                        // The writer says the last word, then ends as well.
+                        read_end = Some(end);
+                        connection.close();
+                    }
+                    (end, sink) = &mut writing => {
+                        let end = read_end.unwrap_or(end);
+                        say_goodbye(sink, end).await;
+                        break end;
+                    }
+                    () = &mut working, if !worked => worked = true,
                 }
-                (end, sink) = &mut writing => {
-                    let end = read_end.unwrap_or(end);
-                    say_goodbye(sink, end).await;
-                    break end;
-                }
-                end = &mut working => break end,
             }
+        };
+        connection.close();
+        // What the player sent before its end still counts, and a join that is under way says who it was.
+        if !worked {
+            working.await;
         }
+        end
     };
     connection.close();
     if end != End::Gone
@@ -136,12 +143,12 @@ async fn read(
     config: &GatewayConfig,
     connection: &Connection,
     calls: mpsc::Sender<Call>,
-    heard: &Mutex<Instant>,
+    heard: &Mutex<Option<Instant>>,
 ) -> End {
     let mut sorter = Sorter::new(config.malformed_max);
     let limiter = limiter(config);
     while let Some(message) = stream.next().await {
-        *heard.lock() = Instant::now();
+        *heard.lock() = Some(Instant::now());
         let decoded = match message {
             Ok(Message::Text(text)) => Packet::decode(text.as_bytes()),
             Ok(Message::Binary(bytes)) => Packet::decode(&bytes),
@@ -160,9 +167,12 @@ async fn read(
                 return End::Malformed;
             }
             Action::Call(call) => {
+                // While its calls wait here nothing is read of the player, so it is not silent.
+                *heard.lock() = None;
                 if calls.send(call).await.is_err() {
                     return End::Closed;
                 }
+                *heard.lock() = Some(Instant::now());
             }
         }
     }
@@ -174,7 +184,7 @@ async fn write(
     mut queue: mpsc::Receiver<Outgoing>,
     connection: &Connection,
     config: &GatewayConfig,
-    heard: &Mutex<Instant>,
+    heard: &Mutex<Option<Instant>>,
 ) -> (End, SplitSink<WebSocket, Message>) {
     let mut pings = interval(config.ping_interval);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -188,7 +198,8 @@ async fn write(
             },
             () = connection.closed() => break End::Closed,
             _ = pings.tick() => {
-                if heard.lock().elapsed() > config.ping_interval.mul_f32(2.5) {
+                let silent = heard.lock().is_some_and(|last| last.elapsed() > config.ping_interval.mul_f32(2.5));
+                if silent {
                     break End::Silent;
                 }
                 Message::Ping(Vec::new().into())

@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use super::{AuthRequest, Authenticator, ConnectionInfo, GatewayConfig, connection};
+use super::{AuthRequest, Authenticator, ConnectionInfo, GatewayConfig, connection, prompt::PromptAcceptor};
 use crate::room::{Connection, ConnectionId, DistributedRoomManager, Outgoing};
 
 /// How long a stop waits for the connections' last words.
@@ -136,13 +136,15 @@ impl Bound {
         tokio::spawn(async move {
             let served = match tls {
                 None => {
-                    let mut server = server.acceptor(NoDelayAcceptor::new()).handle(serving);
+                    let acceptor = PromptAcceptor::new(NoDelayAcceptor::new(), handshake);
+                    let mut server = server.acceptor(acceptor).handle(serving);
                     limit_handshake(server.http_builder(), handshake);
                     server.serve(service).await
                 }
                 Some(tls) => {
                     let acceptor =
                         RustlsAcceptor::new(tls).handshake_timeout(handshake).acceptor(NoDelayAcceptor::new());
+                    let acceptor = PromptAcceptor::new(acceptor, handshake);
                     let mut server = server.acceptor(acceptor).handle(serving);
                     limit_handshake(server.http_builder(), handshake);
                     server.serve(service).await

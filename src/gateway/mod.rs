@@ -19,6 +19,7 @@ mod calls;
 mod config;
 mod connection;
 mod listener;
+mod prompt;
 mod session;
 
 pub use auth::{AuthError, AuthRequest, Authenticator, OpenDoor, User};
