@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use metrics::counter;
 use quinn::{Connection, Incoming, VarInt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
 use super::{
     Hello, Identity, QuicError, Refusal, StreamHandler,
+    complaints::Complaints,
     endpoint::{HANDSHAKE_MAX, HELLO_BYTES_MAX},
     frame::{read_frame, write_frame},
     tls::peer_names,
@@ -16,12 +17,13 @@ use super::{
 use crate::codec;
 
 pub(super) async fn accept_all(endpoint: quinn::Endpoint, identity: Identity, handler: Arc<dyn StreamHandler>) {
+    let complaints = Arc::new(Complaints::default());
     while let Some(incoming) = endpoint.accept().await {
-        tokio::spawn(serve(incoming, identity.clone(), Arc::clone(&handler)));
+        tokio::spawn(serve(incoming, identity.clone(), Arc::clone(&handler), Arc::clone(&complaints)));
     }
 }
 
-async fn serve(incoming: Incoming, identity: Identity, handler: Arc<dyn StreamHandler>) {
+async fn serve(incoming: Incoming, identity: Identity, handler: Arc<dyn StreamHandler>, complaints: Arc<Complaints>) {
     let from = incoming.remote_address();
     let welcomed = timeout(HANDSHAKE_MAX, async {
         let connection = incoming.await.map_err(|error| QuicError::malformed(&error))?;
@@ -32,7 +34,9 @@ async fn serve(incoming: Incoming, identity: Identity, handler: Arc<dyn StreamHa
         Ok(Ok((connection, Ok(hello)))) => (connection, hello),
         Ok(Ok((connection, Err(refusal)))) => {
             counter!("roomraft_peer_connections_refused_total").increment(1);
-            warn!(%from, %refusal, "refused another node");
+            if let Some(passed_over) = complaints.admit(Instant::now()) {
+                warn!(%from, %refusal, passed_over, "refused another node");
+            }
             // The other side closes once it has read why; this side does so when its handle is dropped.
             let _ = timeout(HANDSHAKE_MAX, connection.closed()).await;
             connection.close(VarInt::from_u32(1), b"refused");
@@ -40,7 +44,9 @@ async fn serve(incoming: Incoming, identity: Identity, handler: Arc<dyn StreamHa
         }
         Ok(Err(error)) => {
             counter!("roomraft_peer_connections_refused_total").increment(1);
-            warn!(%from, %error, "refused a connection to the port of the nodes");
+            if let Some(passed_over) = complaints.admit(Instant::now()) {
+                warn!(%from, %error, passed_over, "refused a connection to the port of the nodes");
+            }
             return;
         }
         Err(_) => {

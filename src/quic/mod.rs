@@ -6,6 +6,7 @@
 //! travels on the streams is not known here: frames of bytes, with a size limit.
 
 mod accept;
+mod complaints;
 mod endpoint;
 mod error;
 mod frame;

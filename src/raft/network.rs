@@ -13,7 +13,7 @@ use openraft::{
         VoteRequest, VoteResponse,
     },
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{
     SnapshotFile, append_stream,
@@ -27,6 +27,9 @@ use crate::quic::write_frame;
 /// How long a follower may take to answer a frame of entries. A slow disk takes its time; a dead
 /// peer's connection ends sooner by itself.
 const APPEND_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long to wait after a stream to a follower could not be opened.
+const REOPEN_PAUSE: Duration = Duration::from_millis(20);
 
 /// Makes the clients of all nodes.
 #[derive(Debug, Clone)]
@@ -135,7 +138,14 @@ impl NetStreamAppend<TypeConfig> for NodeClient {
     {
         Box::pin(async move {
             let opened = self.links.open(&self.address(), self.target, StreamKind::Append, option.hard_ttl()).await;
-            let (send, receive) = opened.map_err(|error| rpc_error(&error))?;
+            let (send, receive) = match opened {
+                Ok(streams) => streams,
+                Err(error) => {
+                    // openraft's own backoff sits in `input`, which was not even looked at: it would be back at once.
+                    sleep(REOPEN_PAUSE).await;
+                    return Err(rpc_error(&error));
+                }
+            };
             let answers: BoxStream<'s, _> = append_stream::replicate(send, receive, input, APPEND_PATIENCE);
             Ok(answers)
         })

@@ -88,8 +88,8 @@ pub(super) struct Parts {
     pub(super) runtime: tokio::runtime::Handle,
 }
 
-/// A running node. Cheap to clone; it runs until [`stop`](Self::stop), or until the last clone is dropped, which is
-/// like a crash.
+/// A running node. Cheap to clone; it runs until [`stop`](Self::stop). Dropping the last clone stops it as well, but
+/// nobody can await the end.
 #[derive(Clone)]
 pub struct RaftNode {
     shared: Arc<Shared>,
@@ -167,6 +167,7 @@ impl RaftNode {
         let reason = fatal.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
         match reason {
             Some(reason) => reason,
+            None if !self.shared.stopping.is_cancelled() => "the thread of consensus has ended by a fault".to_owned(),
             None => std::future::pending().await,
         }
     }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use openraft::{Raft, async_runtime::WatchReceiver};
+use openraft::{Instant as _, Raft, async_runtime::WatchReceiver};
 use parking_lot::Mutex;
 use tokio::{
     sync::{oneshot, watch},
@@ -235,7 +235,9 @@ async fn hand_over(raft: &RaftHandle) {
         let metrics = raft.metrics();
         let metrics = metrics.borrow_watched();
         let voters: Vec<_> = metrics.membership_config.voter_ids().filter(|node| *node != metrics.id).collect();
-        let matching = metrics.replication.iter().flatten().filter(|(node, _)| voters.contains(node));
+        let heard = |node: &u64| metrics.heartbeat.as_ref().and_then(|all| all.get(node).copied().flatten());
+        let lives = |node: &u64| heard(node).is_some_and(|heard| heard.elapsed() < HANDOVER_MAX / 2);
+        let matching = metrics.replication.iter().flatten().filter(|(node, _)| voters.contains(node) && lives(node));
         matching.max_by_key(|(_, id)| id.map(|id| id.index)).map(|(node, _)| *node)
     };
     let Some(successor) = successor.filter(|_| raft.is_leader()) else { return };

@@ -149,3 +149,25 @@ async fn a_node_that_leaves_is_no_member_any_more() {
     write(&nodes.iter().collect::<Vec<_>>()).await;
     stop_all(nodes).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_stop_while_they_found_a_cluster_end_in_one() {
+    let places = places(3);
+    for round in 0..4_u64 {
+        // Each round gets further than the one before; the last may have founded the cluster already.
+        let mut nodes = Vec::new();
+        for place in &places {
+            nodes.push(place.start().await);
+        }
+        let enough = std::time::Duration::from_millis(60 * round);
+        let _ = tokio::time::timeout(enough, nodes[0].joined()).await;
+        stop_all(nodes).await;
+    }
+    let nodes = start_all(&places).await;
+    let cluster = joined(&nodes[0]).await;
+    for node in &nodes {
+        assert_eq!(joined(node).await, cluster);
+    }
+    write(&nodes.iter().collect::<Vec<_>>()).await;
+    stop_all(nodes).await;
+}
