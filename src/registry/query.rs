@@ -4,7 +4,7 @@ use imbl::OrdSet;
 
 use super::{
     LockRecord, Registry, SnapshotMeta,
-    records::{Room, RoomNumber},
+    records::{Room, RoomNumber, RoomsOfType},
 };
 use crate::model::{Metadata, RoomId, RoomQuery, RoomRegistration, RoomType, Seat, ServerId, ServerRegistration};
 
@@ -47,6 +47,14 @@ impl Registry {
         let limit = query.limit.unwrap_or(usize::MAX);
         let picked = self.candidates(query).filter(passes).skip(skipped).take(limit);
         picked.map(|room| room.registration.clone()).collect()
+    }
+
+    /// Whether a room of one of these types waits for an owner, or to be disposed of for the lack of one.
+    pub fn has_ownerless(&self, room_types: &[RoomType]) -> bool {
+        let waits = |of_type: &RoomsOfType| {
+            !(of_type.orphaned.is_empty() && of_type.lost.is_empty() && of_type.parked.is_empty())
+        };
+        room_types.iter().filter_map(|room_type| self.types.get(room_type)).any(waits)
     }
 
     fn candidates(&self, query: &RoomQuery) -> Box<dyn Iterator<Item = &Room> + '_> {
