@@ -10,6 +10,8 @@ mod events;
 mod leases;
 mod memory;
 mod outcome;
+#[cfg(feature = "raft")]
+mod raft;
 
 use std::{fmt, time::Duration};
 
@@ -18,7 +20,11 @@ use async_trait::async_trait;
 pub use backend::{RegistryBackend, SnapshotTerms};
 pub use error::AdapterError;
 pub use events::{EVENTS_KEPT, EventFilter, EventHub, EventItem, EventStream};
+#[cfg(feature = "raft")]
+pub(crate) use leases::LeaseTable;
 pub use memory::{MemoryAdapter, MemoryOptions};
+#[cfg(feature = "raft")]
+pub use raft::{RaftAdapter, RaftOptions};
 
 use crate::model::{
     DistributedEvent, Epoch, LockToken, NewRoom, NewServer, OrphanClaim, PlayerId, Revision, RoomClaim, RoomEpoch,

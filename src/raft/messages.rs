@@ -11,7 +11,7 @@ use super::{
     wire::{SnapshotFrame, TransferAnswer, TransferFrame, VoteAnswer, VoteFrame, WireLogId},
 };
 use crate::{
-    model::ServerEpoch,
+    model::{ServerEpoch, ServerId},
     quic::ClusterId,
     registry::{Command, Reply},
 };
@@ -71,10 +71,12 @@ pub enum ApplicationRequest {
     Forward(Vec<Command>),
     /// Up to where must a read be applied that begins now? Answered by `ReadIndex`.
     ReadIndex,
-    /// A server is alive. Answered by `Done` once the leader is known to lead still.
+    /// A server is alive. Answered by `Replies` with one reply, once the leader is known to lead still.
     Heartbeat(ServerEpoch),
     /// Messages for the subscribers of this node, encoded. Answered by `Done`.
     Publish(Vec<Vec<u8>>),
+    /// When did each server's last heartbeat come? Answered by `LastHeartbeats`.
+    LastHeartbeats,
 }
 
 /// The answer to an [`ApplicationRequest`].
@@ -88,6 +90,8 @@ pub enum ApplicationResponse {
     Done,
     /// It was not done.
     Refused(ApplicationRefusal),
+    /// The servers, and when their last heartbeats came, in milliseconds since 1970.
+    LastHeartbeats(Vec<(ServerId, u64)>),
 }
 
 /// Up to where a read must be applied.

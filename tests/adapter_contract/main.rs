@@ -13,6 +13,8 @@ mod locks;
 mod memory;
 mod ownership;
 mod ownership_races;
+#[cfg(feature = "raft")]
+mod raft;
 mod room_queries;
 mod rooms;
 mod seat_races;
@@ -81,3 +83,7 @@ macro_rules! contract {
 }
 
 contract!(in_memory, crate::memory::start);
+#[cfg(feature = "raft")]
+contract!(raft_one_node, crate::raft::start_one);
+#[cfg(feature = "raft")]
+contract!(raft_three_nodes, crate::raft::start_three);

@@ -1,0 +1,188 @@
+//! The registry in a Raft cluster that the servers themselves form.
+//!
+//! Each handle runs one node of the cluster: connecting starts it and waits until it is a member,
+//! disconnecting stops it in order. Any handle takes any call.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::RwLock;
+use tokio::sync::Mutex;
+
+use super::{
+    AdapterError, AdapterResult, Consistency, EventHub, Lease,
+    backend::{RegistryBackend, SnapshotTerms},
+};
+use crate::{
+    clock::Clock,
+    model::{DistributedEvent, NodeId, RoomId, ServerEpoch, ServerId},
+    raft::{FrontTimes, RaftConfig, RaftFront, RaftNode, RaftNodeError},
+    registry::{Operation, Registry, Rejection, Reply},
+};
+
+/// Options of a [`RaftAdapter`].
+#[derive(Debug, Clone)]
+pub struct RaftOptions {
+    /// The node.
+    pub node: RaftConfig,
+    /// How long a parked room and its snapshot are kept; zero = for ever. A day by default.
+    pub snapshot_ttl: Duration,
+    /// How long a call waits for its outcome at most, retries included; 5 s by default.
+    pub call_max: Duration,
+    /// The source of time.
+    pub clock: Clock,
+}
+
+impl RaftOptions {
+    /// The defaults for a node.
+    pub fn new(node: RaftConfig) -> Self {
+        let snapshot_ttl = SnapshotTerms::default().ttl;
+        Self { node, snapshot_ttl, call_max: Duration::from_secs(5), clock: Clock::system() }
+    }
+}
+
+/// One node of a Raft cluster, as a backend.
+#[derive(Debug)]
+pub struct RaftAdapter {
+    options: RaftOptions,
+    hub: EventHub,
+    front: RwLock<Option<RaftFront>>,
+    /// Held while the node is started or stopped.
+    changing: Mutex<()>,
+}
+
+impl RaftAdapter {
+    /// A handle that is not connected yet.
+    pub fn new(options: RaftOptions) -> Self {
+        Self { options, hub: EventHub::default(), front: RwLock::new(None), changing: Mutex::new(()) }
+    }
+
+    /// The node, while the handle is connected.
+    pub fn node(&self) -> Option<RaftNode> {
+        self.front.read().as_ref().map(|front| front.node().clone())
+    }
+
+    fn front(&self) -> AdapterResult<RaftFront> {
+        self.front.read().clone().ok_or(AdapterError::Disconnected)
+    }
+
+    async fn start(&self) -> AdapterResult<RaftFront> {
+        let RaftOptions { node: config, call_max, clock, .. } = self.options.clone();
+        let times = FrontTimes { lease: config.lease, answer_max: config.timing.request, call_max };
+        let node = RaftNode::start(config, self.hub.clone()).await.map_err(|error| start_error(&error))?;
+        let front = RaftFront::start(node.clone(), self.hub.clone(), clock, times).await;
+        match (front, node.joined().await) {
+            (Ok(front), Ok(_)) => Ok(front),
+            (front, joined) => {
+                node.stop().await;
+                Err(joined.err().map_or_else(
+                    || front.err().unwrap_or(AdapterError::Disconnected),
+                    |reason| AdapterError::Unavailable(format!("this node cannot join its cluster: {reason}")),
+                ))
+            }
+        }
+    }
+}
+
+fn start_error(error: &RaftNodeError) -> AdapterError {
+    match error {
+        RaftNodeError::Config(error) => Rejection::Invalid(error.to_string()).into(),
+        other => AdapterError::Unavailable(format!("this node cannot start: {other}")),
+    }
+}
+
+#[async_trait]
+impl RegistryBackend for RaftAdapter {
+    fn backend_name(&self) -> &'static str {
+        "raft"
+    }
+
+    fn lease_terms(&self) -> Lease {
+        let length = self.options.node.lease;
+        Lease { length, renewal: length / 6 }
+    }
+
+    fn snapshot_terms(&self) -> SnapshotTerms {
+        SnapshotTerms { bytes_max: self.options.node.snapshots.room_bytes_max, ttl: self.options.snapshot_ttl }
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.options.clock
+    }
+
+    fn node_id(&self) -> NodeId {
+        self.node().map_or(NodeId(0), |node| NodeId(node.proposer().node))
+    }
+
+    async fn open(&self) -> AdapterResult<()> {
+        let _changing = self.changing.lock().await;
+        if self.is_open() {
+            return Ok(());
+        }
+        self.hub.reopen();
+        let front = self.start().await?;
+        *self.front.write() = Some(front);
+        Ok(())
+    }
+
+    async fn close(&self) -> AdapterResult<()> {
+        let _changing = self.changing.lock().await;
+        let front = self.front.write().take();
+        if let Some(front) = front {
+            self.hub.close();
+            let node = front.node().clone();
+            drop(front);
+            node.stop().await;
+        }
+        Ok(())
+    }
+
+    fn is_open(&self) -> bool {
+        self.front.read().is_some()
+    }
+
+    async fn propose(&self, operation: Operation) -> AdapterResult<Reply> {
+        self.front()?.propose(operation).await
+    }
+
+    async fn view(&self, consistency: Consistency) -> AdapterResult<Registry> {
+        let front = self.front()?;
+        match consistency {
+            Consistency::Linearizable => front.linearizable().await,
+            Consistency::Local => Ok(front.registry().view()),
+        }
+    }
+
+    async fn renew(&self, server: &ServerEpoch) -> AdapterResult<()> {
+        match self.front()?.heartbeat(server).await? {
+            Reply::Fenced { present } => Err(AdapterError::Fenced { present }),
+            Reply::Rejected(rejection) => Err(rejection.into()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn last_heartbeats(&self, consistency: Consistency) -> AdapterResult<BTreeMap<ServerId, u64>> {
+        let front = self.front()?;
+        match consistency {
+            Consistency::Linearizable => front.heartbeats().await,
+            Consistency::Local => Ok(BTreeMap::new()),
+        }
+    }
+
+    async fn snapshot_bytes(&self, room_id: &RoomId) -> AdapterResult<Option<Bytes>> {
+        self.front()?.snapshot_bytes(room_id).await
+    }
+
+    fn hub(&self) -> &EventHub {
+        &self.hub
+    }
+
+    async fn broadcast(&self, event: DistributedEvent) -> AdapterResult<()> {
+        self.front()?.broadcast(event)
+    }
+
+    async fn deliver(&self, node: NodeId, event: DistributedEvent) -> AdapterResult<()> {
+        self.front()?.deliver(node, event)
+    }
+}

@@ -1,0 +1,92 @@
+//! What only a leader does: it stamps commands with cluster time and has them committed.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use openraft::{ReadPolicy, errors::ClientWriteError};
+use parking_lot::Mutex;
+use tokio::time::timeout;
+
+use super::{
+    ApplicationRefusal, RaftHandle, SharedRegistry, cluster_clock::ClusterClock, rounds::Rounds, types::LogId,
+};
+use crate::{
+    clock::Clock,
+    registry::{Command, Operation, Reply},
+};
+
+/// How long one round of confirming leadership may take.
+const CONFIRM_MAX: Duration = Duration::from_secs(1);
+
+/// The leader's work on this node. On a node that does not lead it says so.
+#[derive(Debug)]
+pub(super) struct Leader {
+    raft: RaftHandle,
+    registry: SharedRegistry,
+    source: Clock,
+    clock: Mutex<ClusterClock>,
+    confirmations: Rounds<LogId>,
+}
+
+impl Leader {
+    /// Must be called on the runtime of consensus.
+    pub(super) fn new(raft: RaftHandle, registry: SharedRegistry, source: Clock) -> Self {
+        let confirming = raft.clone();
+        let confirmations = Rounds::start(move || confirm(confirming.clone()));
+        Self { raft, registry, source, clock: Mutex::default(), confirmations }
+    }
+
+    /// Cluster time as this node continues it.
+    pub(super) fn now_ms(&self) -> u64 {
+        let applied_ms = self.registry.read(crate::registry::Registry::now_ms);
+        self.clock.lock().now_ms(applied_ms, self.source.boot(), self.source.wall_ms())
+    }
+
+    /// Has commands committed and applied, in this order, and gives the outcome of each.
+    pub(super) async fn propose(&self, mut commands: Vec<Command>) -> Vec<Result<Reply, ApplicationRefusal>> {
+        let (count, time_ms) = (commands.len(), self.now_ms());
+        for command in &mut commands {
+            command.time_ms = time_ms;
+        }
+        let mut outcomes = Vec::with_capacity(count);
+        match self.raft.client_write_many(commands).await {
+            Err(fatal) => outcomes.push(Err(ApplicationRefusal::NotReady(fatal.to_string()))),
+            Ok(mut results) => {
+                while let Some(result) = results.next().await {
+                    outcomes.push(match result {
+                        Ok(Ok(written)) => Ok(written.response),
+                        Ok(Err(ClientWriteError::ForwardToLeader(forward))) => {
+                            Err(ApplicationRefusal::NotLeader { leader: forward.leader_id })
+                        }
+                        Ok(Err(error)) => Err(ApplicationRefusal::Unknown(error.to_string())),
+                        Err(fatal) => Err(ApplicationRefusal::Unknown(fatal.to_string())),
+                    });
+                }
+            }
+        }
+        let missing = || Err(ApplicationRefusal::Unknown("consensus gave no answer".to_owned()));
+        outcomes.resize_with(count, missing);
+        outcomes
+    }
+
+    /// The cluster's own bookkeeping, which is harmless twice.
+    pub(super) async fn keep_books(&self, operations: Vec<Operation>) -> Vec<Result<Reply, ApplicationRefusal>> {
+        let command = |operation| Command { time_ms: 0, origin: None, operation };
+        self.propose(operations.into_iter().map(command).collect()).await
+    }
+
+    /// A round that begins after this call confirms that this node leads; what was committed before it began is
+    /// applied when the log id that it gives is.
+    pub(super) async fn confirm(&self) -> Result<LogId, ApplicationRefusal> {
+        if !self.raft.is_leader() {
+            return Err(ApplicationRefusal::NotLeader { leader: None });
+        }
+        self.confirmations.join().await.map_err(ApplicationRefusal::NotReady)
+    }
+}
+
+async fn confirm(raft: RaftHandle) -> Result<LogId, String> {
+    let confirmed = timeout(CONFIRM_MAX, raft.get_read_linearizer(ReadPolicy::ReadIndex)).await;
+    let linearizer = confirmed.map_err(|_| "no quorum answered in time".to_owned())?;
+    linearizer.map(|linearizer| *linearizer.read_log_id().log_id()).map_err(|error| error.to_string())
+}

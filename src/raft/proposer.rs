@@ -1,0 +1,195 @@
+//! One node's commands on their way to the leader.
+//!
+//! ```text
+//! callers ── queue ──▶ up to 4 frames under way, each retried until all of it is answered
+//! ```
+//! Every command gets a number, the same at each retry, so that the registry runs it once however
+//! often it arrives. Concurrent commands share a frame. A command whose caller has given up is not
+//! sent any more; whether it was done is then unknown.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::timeout,
+};
+
+use super::{ApplicationRefusal, route::Route};
+use crate::{
+    adapter::{AdapterError, AdapterResult},
+    registry::{Command, Operation, Origin, ProposerId, Reply},
+};
+
+/// How many frames are under way at once.
+const FRAMES_MAX: usize = 4;
+/// How many commands a frame holds at most.
+const FRAME_COMMANDS_MAX: usize = 1024;
+/// A frame is full once it holds so many bytes of snapshots.
+const FRAME_BYTES: usize = 1024 * 1024;
+/// How many callers wait in the queue at most.
+const QUEUE_MAX: usize = 65_536;
+
+/// Where a node's callers hand in their operations. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Proposer {
+    inbox: mpsc::Sender<Waiting>,
+}
+
+/// An operation whose caller waits.
+#[derive(Debug)]
+struct Waiting {
+    operation: Operation,
+    answer: oneshot::Sender<Reply>,
+    /// Whether it may have reached a leader.
+    sent: Arc<AtomicBool>,
+}
+
+/// An operation with its number.
+#[derive(Debug)]
+struct Numbered {
+    origin: Origin,
+    waiting: Waiting,
+}
+
+impl Proposer {
+    /// Must be called on the runtime of consensus.
+    pub(super) fn start(id: ProposerId, route: Arc<Route>) -> Self {
+        let (inbox, callers) = mpsc::channel(QUEUE_MAX);
+        let queue = Queue {
+            id,
+            route,
+            next_serial: 1,
+            waiting: VecDeque::new(),
+            unsettled: BTreeSet::new(),
+            frames: JoinSet::new(),
+        };
+        tokio::spawn(queue.run(callers));
+        Self { inbox }
+    }
+
+    /// Has an operation applied, once, and gives its outcome.
+    ///
+    /// # Errors
+    /// `Unavailable` where it reached no leader within `deadline`; `Timeout` where it may have.
+    pub(super) async fn propose(&self, operation: Operation, deadline: Duration) -> AdapterResult<Reply> {
+        let (answer, answered) = oneshot::channel();
+        let sent = Arc::new(AtomicBool::new(false));
+        let waiting = Waiting { operation, answer, sent: Arc::clone(&sent) };
+        let outcome = timeout(deadline, async {
+            self.inbox.send(waiting).await.map_err(|_| AdapterError::Disconnected)?;
+            answered.await.map_err(|_| AdapterError::Timeout("the node was stopped".to_owned()))
+        });
+        match outcome.await {
+            Ok(outcome) => outcome,
+            Err(_) if sent.load(Ordering::Relaxed) => {
+                Err(AdapterError::Timeout(format!("no quorum answered within {} ms", deadline.as_millis())))
+            }
+            Err(_) => Err(AdapterError::Unavailable(format!("no leader within {} ms", deadline.as_millis()))),
+        }
+    }
+}
+
+struct Queue {
+    id: ProposerId,
+    route: Arc<Route>,
+    next_serial: u64,
+    waiting: VecDeque<Waiting>,
+    /// The numbers of commands whose outcome has not come yet.
+    unsettled: BTreeSet<u64>,
+    frames: JoinSet<Vec<u64>>,
+}
+
+impl Queue {
+    /// Runs until the last [`Proposer`] is dropped.
+    async fn run(mut self, mut callers: mpsc::Receiver<Waiting>) {
+        let mut arrived = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                Some(settled) = self.frames.join_next() => {
+                    for serial in settled.into_iter().flatten() {
+                        self.unsettled.remove(&serial);
+                    }
+                }
+                count = callers.recv_many(&mut arrived, FRAME_COMMANDS_MAX) => {
+                    if count == 0 {
+                        return;
+                    }
+                    self.waiting.extend(arrived.drain(..));
+                }
+            }
+            while self.frames.len() < FRAMES_MAX {
+                let frame = self.next_frame();
+                if frame.is_empty() {
+                    break;
+                }
+                self.frames.spawn(deliver(Arc::clone(&self.route), frame));
+            }
+        }
+    }
+
+    fn next_frame(&mut self) -> Vec<Numbered> {
+        let (mut frame, mut bytes) = (Vec::new(), 0);
+        while frame.len() < FRAME_COMMANDS_MAX && bytes < FRAME_BYTES {
+            let Some(waiting) = self.waiting.pop_front() else { break };
+            if waiting.answer.is_closed() {
+                continue;
+            }
+            if let Operation::SaveSnapshot { bytes: snapshot, .. } = &waiting.operation {
+                bytes += snapshot.len();
+            }
+            let serial = self.next_serial;
+            self.next_serial += 1;
+            self.unsettled.insert(serial);
+            let settled_below = self.unsettled.first().copied().unwrap_or(serial);
+            frame.push(Numbered { origin: Origin { proposer: self.id, serial, settled_below }, waiting });
+        }
+        frame
+    }
+}
+
+/// Gets a frame to the leader, again and again, until each command is answered or given up; gives their numbers.
+async fn deliver(route: Arc<Route>, frame: Vec<Numbered>) -> Vec<u64> {
+    let serials = frame.iter().map(|numbered| numbered.origin.serial).collect();
+    let mut unanswered = frame;
+    loop {
+        unanswered.retain(|numbered| !numbered.waiting.answer.is_closed());
+        if unanswered.is_empty() {
+            return serials;
+        }
+        // While a try is under way its outcome is unknown; a definite refusal takes that back, unless an earlier
+        // try ended without one.
+        let before: Vec<bool> =
+            unanswered.iter().map(|numbered| numbered.waiting.sent.swap(true, Ordering::Relaxed)).collect();
+        let commands = unanswered.iter().map(Numbered::command).collect();
+        let outcomes = route.propose(commands).await;
+        let tried = std::mem::take(&mut unanswered);
+        for ((numbered, outcome), before) in tried.into_iter().zip(outcomes).zip(before) {
+            match outcome {
+                Ok(reply) => drop(numbered.waiting.answer.send(reply)),
+                Err(refusal) => {
+                    let unknown = matches!(refusal, ApplicationRefusal::Unknown(_));
+                    numbered.waiting.sent.store(before || unknown, Ordering::Relaxed);
+                    unanswered.push(numbered);
+                }
+            }
+        }
+        if !unanswered.is_empty() {
+            route.back_off().await;
+        }
+    }
+}
+
+impl Numbered {
+    fn command(&self) -> Command {
+        Command { time_ms: 0, origin: Some(self.origin), operation: self.waiting.operation.clone() }
+    }
+}
