@@ -1,0 +1,162 @@
+//! Three nodes in this process, of which some stop.
+
+use std::{
+    collections::BTreeMap,
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use roomraft::{
+    adapter::{AdapterError, Consistency, DistributedAdapter, RaftAdapter, RaftOptions},
+    model::{
+        Epoch, Metadata, NewRoom, NewServer, NodeId, RoomId, RoomSnapshot, RoomState, RoomType, ServerEpoch, ServerId,
+    },
+    quic::{ClusterSecret, ClusterSecurity},
+    raft::{RaftConfig, RaftRole},
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+struct Nodes {
+    handles: Vec<Arc<RaftAdapter>>,
+    _folder: TempDir,
+}
+
+async fn start(call_max: Duration) -> Nodes {
+    let folder = tempfile::tempdir().unwrap();
+    let addresses: [SocketAddr; 3] =
+        std::array::from_fn(|_| UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).unwrap());
+    let node = |at: usize| {
+        let name = format!("s{at}");
+        let secret = ClusterSecret::parse("the secret of these tests' nodes").unwrap();
+        let data_dir = folder.path().join(&name);
+        let mut config = RaftConfig::new(ServerId::new(name).unwrap(), data_dir, ClusterSecurity::Secret(secret));
+        config.listen = addresses[at];
+        config.peers = addresses.iter().map(ToString::to_string).collect();
+        config.lease = Duration::from_mins(2);
+        Arc::new(RaftAdapter::new(RaftOptions { call_max, ..RaftOptions::new(config) }))
+    };
+    let nodes = Nodes { handles: (0..3).map(node).collect(), _folder: folder };
+    nodes.connect().await;
+    nodes
+}
+
+impl Nodes {
+    async fn connect(&self) {
+        for connected in join_all(self.handles.iter().map(|handle| handle.connect())).await {
+            connected.unwrap();
+        }
+    }
+
+    fn leader(&self) -> Option<usize> {
+        let leads =
+            |handle: &Arc<RaftAdapter>| handle.node().is_some_and(|node| node.status().role == RaftRole::Leader);
+        self.handles.iter().position(leads)
+    }
+}
+
+/// A lock is granted once: where a retried command ran twice, the second outcome would be a refusal.
+async fn take_locks(handle: Arc<RaftAdapter>, taker: usize) -> BTreeMap<String, u64> {
+    let mut tokens = BTreeMap::new();
+    for number in 0..150 {
+        let key = format!("lock-{taker}-{number}");
+        let token = handle.acquire_lock(&key, Duration::from_mins(30)).await.unwrap();
+        tokens.insert(key, token.expect("it was nobody's").0);
+    }
+    tokens
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_go_on_and_happen_once_while_the_leader_stops() {
+    let nodes = start(Duration::from_secs(30)).await;
+    nodes.handles[0].acquire_lock("first", Duration::from_mins(30)).await.unwrap();
+    let leader = nodes.leader().expect("a write needs a leader");
+    let survivors: Vec<_> = nodes
+        .handles
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| *at != leader)
+        .map(|(_, handle)| Arc::clone(handle))
+        .collect();
+    let takers = (0..8).map(|taker| tokio::spawn(take_locks(Arc::clone(&survivors[taker % 2]), taker)));
+    let takers: Vec<_> = takers.collect();
+    // Some are under way by the time the leader goes.
+    while survivors[0].acquire_lock("under way", Duration::from_mins(30)).await.unwrap().is_some() {}
+    nodes.handles[leader].disconnect().await.unwrap();
+    let mut tokens = BTreeMap::new();
+    for taken in join_all(takers).await {
+        tokens.extend(taken.unwrap());
+    }
+    assert_eq!(tokens.len(), 8 * 150);
+    let distinct: std::collections::BTreeSet<u64> = tokens.values().copied().collect();
+    assert_eq!(distinct.len(), tokens.len(), "every token is granted once");
+    // The node that comes back has it all.
+    nodes.handles[leader].connect().await.unwrap();
+    let again = nodes.handles[leader].acquire_lock("lock-0-0", Duration::from_mins(30)).await.unwrap();
+    assert_eq!(again, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_is_there_after_all_nodes_restart() {
+    let nodes = start(Duration::from_secs(30)).await;
+    let [first, second, third] = [0, 1, 2].map(|at| Arc::clone(&nodes.handles[at]));
+    let server = NewServer {
+        server_id: ServerId::new("games").unwrap(),
+        address: "game.example".to_owned(),
+        port: 3000,
+        capacity: 10,
+        metadata: Metadata::default(),
+        room_types: [].into(),
+        node_id: NodeId(0),
+    };
+    let epoch: Epoch = first.register_server(server.clone()).await.unwrap();
+    let registered = ServerEpoch { server_id: server.server_id, epoch };
+    let room = NewRoom {
+        room_id: Some(RoomId::new("arena-1").unwrap()),
+        room_type: RoomType::new("arena").unwrap(),
+        max_players: 4,
+        reconnect_grace_ms: 0,
+        metadata: Metadata::from_iter([("map", "ice")]),
+        state: RoomState::Live,
+        options: String::new(),
+    };
+    let room = second.register_room(&registered, room).await.unwrap();
+    let snapshot = RoomSnapshot {
+        room_id: room.room_id.clone(),
+        room_type: room.room_type.clone(),
+        state: json!({"round": 7}),
+        players: Vec::new(),
+        version: 1,
+        timestamp: 5,
+    };
+    third.save_snapshot(room.epoch, &snapshot).await.unwrap();
+    for handle in &nodes.handles {
+        handle.disconnect().await.unwrap();
+    }
+    nodes.connect().await;
+    for handle in &nodes.handles {
+        let found = handle.room(&room.room_id, Consistency::Linearizable).await.unwrap().expect("it was acknowledged");
+        assert_eq!((found.epoch, &found.metadata), (room.epoch, &room.metadata));
+        assert_eq!(handle.load_snapshot(&room.room_id).await.unwrap(), Some(snapshot.clone()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_quorum_calls_say_so_and_local_reads_go_on() {
+    let nodes = start(Duration::from_secs(3)).await;
+    nodes.handles[0].acquire_lock("key", Duration::from_mins(30)).await.unwrap();
+    nodes.handles[1].disconnect().await.unwrap();
+    nodes.handles[2].disconnect().await.unwrap();
+    let alone = &nodes.handles[0];
+    let written = alone.acquire_lock("other", Duration::from_mins(30)).await;
+    assert!(matches!(written, Err(AdapterError::Unavailable(_) | AdapterError::Timeout(_))), "{written:?}");
+    let read = alone.servers(Consistency::Linearizable).await;
+    assert!(matches!(read, Err(AdapterError::Unavailable(_))), "{read:?}");
+    assert_eq!(alone.servers(Consistency::Local).await.unwrap(), []);
+
+    nodes.handles[1].connect().await.unwrap();
+    let token = nodes.handles[1].acquire_lock("third", Duration::from_mins(30)).await;
+    assert!(matches!(token, Ok(Some(_))), "{token:?}");
+}
