@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     auth::User,
+    config::DuplicateJoinPolicy,
     listener::Shared,
     session::{Admission, Call, admission, error},
 };
@@ -20,6 +21,9 @@ use crate::{
     },
     room::{Connection, JoinError, JoinOutcome, JoinRequest, JoinTarget, JoinedRoom, Outgoing, Redirect, Responder},
 };
+
+/// Rooms that one `ListRooms` gives at most: the rest is asked for with `offset`.
+const LISTED_ROOMS_MAX: usize = 10_000;
 
 /// The player's side of one connection.
 pub(super) struct Caller {
@@ -40,21 +44,17 @@ impl Caller {
         }
         match call {
             Call::Join { id, input } => self.join(id, *input).await,
-            Call::Reconnect { id, input } => {
-                let outcome =
-                    self.shared.manager.reconnect(&input.session_token, self.connection.clone(), responder(id.clone()));
-                let outcome = outcome.await;
-                self.after_join(id, outcome);
-            }
+            Call::Reconnect { id, input } => self.reconnect(id, &input.session_token).await,
             Call::Leave { id } => {
                 self.shared.manager.leave(&self.player_id, "left").await;
                 self.respond(id, &LeaveRoomOutput { success: true });
             }
             Call::List { id, input } => {
-                match self.shared.manager.query_distributed_rooms(&RoomQuery::from(input)).await {
+                let limit = Some(input.limit.unwrap_or(LISTED_ROOMS_MAX).min(LISTED_ROOMS_MAX));
+                let query = RoomQuery { limit, ..RoomQuery::from(input) };
+                match self.shared.manager.query_distributed_rooms(&query).await {
                     Ok(rooms) => {
-                        let rooms =
-                            rooms.into_iter().filter(|room| room.server_id.is_some()).map(RoomInfo::from).collect();
+                        let rooms = rooms.into_iter().map(RoomInfo::from).collect();
                         self.respond(id, &ListRoomsOutput { rooms });
                     }
                     Err(failure) => self.fail_adapter(id, &failure),
@@ -91,6 +91,10 @@ impl Caller {
                 return self.fail(id, ErrorCode::Unauthorized, "say who you are with Authenticate first");
             }
         }
+        if let Some(user) = &self.user {
+            // It may have said who it is while it sat in a room under an id of chance.
+            self.player_id = user.player_id.clone();
+        }
         let query = input.query.unwrap_or_default();
         let target = match (input.room_id, input.room_type) {
             (Some(room_id), _) => JoinTarget::Room(room_id),
@@ -109,6 +113,20 @@ impl Caller {
         };
         let outcome = self.shared.manager.join(request).await;
         self.after_join(id, outcome);
+    }
+
+    /// A session token is proof enough of who the player is. It may be another player's than the one whose seat this
+    /// connection has: that seat is then treated as a second join treats it.
+    async fn reconnect(&mut self, id: Value, token: &str) {
+        let before = self.shared.manager.player_room(&self.player_id).map(|_| self.player_id.clone());
+        if before.is_some() && self.shared.config.duplicate_join_policy == DuplicateJoinPolicy::Reject {
+            return self.fail(id, ErrorCode::InvalidRequest, "you are in a room already: leave it first");
+        }
+        let outcome = self.shared.manager.reconnect(token, self.connection.clone(), responder(id.clone())).await;
+        self.after_join(id, outcome);
+        if let Some(before) = before.filter(|before| *before != self.player_id) {
+            self.shared.manager.leave(&before, "took another seat").await;
+        }
     }
 
     /// A join's response is sent by its room, everything else here.
@@ -140,7 +158,13 @@ impl Caller {
     }
 
     async fn info(&self, id: Value, room_id: &RoomId) {
-        match self.shared.manager.adapter().room(room_id, Consistency::Local).await {
+        let adapter = self.shared.manager.adapter();
+        let found = match adapter.room(room_id, Consistency::Local).await {
+            // A room that was made a moment ago may not have got here yet.
+            Ok(None) => adapter.room(room_id, Consistency::Linearizable).await,
+            found => found,
+        };
+        match found {
             Ok(Some(room)) => {
                 let local = self.shared.manager.room(room_id);
                 let players = local

@@ -38,6 +38,8 @@ use crate::{
 
 /// Calls of one connection that wait for their turn; more stay in the socket.
 const CALLS_WAITING: usize = 32;
+/// Packets above the rate are read for the sake of an answer only up to this size, in bytes.
+const OVER_RATE_BYTES_MAX: usize = 4096;
 /// How long a last word may take to be written.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
@@ -57,6 +59,8 @@ enum End {
     Gone,
     /// The server closed it: another connection has its seat, its queue was full, or the server stops.
     Closed,
+    /// It did not read as fast as it was sent to.
+    Slow,
     Silent,
     Oversize,
     Malformed,
@@ -68,6 +72,7 @@ impl End {
         match self {
             Self::Gone => None,
             Self::Closed => Some((close_code::NORMAL, "closed")),
+            Self::Slow => Some((close_code::POLICY, "slow")),
             Self::Silent => Some((close_code::POLICY, "silent")),
             Self::Oversize => Some((close_code::SIZE, "oversize")),
             Self::Malformed => Some((close_code::POLICY, "malformed")),
@@ -112,7 +117,7 @@ pub(super) async fn serve(socket: WebSocket, remote: SocketAddr, user: Option<Us
                         connection.close();
                     }
                     (end, sink) = &mut writing => {
-                        let end = read_end.unwrap_or(end);
+                        let end = if connection.is_overrun() { End::Slow } else { read_end.unwrap_or(end) };
                         say_goodbye(sink, end).await;
                         break end;
                     }
@@ -149,16 +154,20 @@ async fn read(
     let limiter = limiter(config);
     while let Some(message) = stream.next().await {
         *heard.lock() = Some(Instant::now());
-        let decoded = match message {
-            Ok(Message::Text(text)) => Packet::decode(text.as_bytes()),
-            Ok(Message::Binary(bytes)) => Packet::decode(&bytes),
+        let bytes = match message {
+            Ok(Message::Text(text)) => text.into(),
+            Ok(Message::Binary(bytes)) => bytes,
             Ok(Message::Ping(_) | Message::Pong(_)) => continue,
             Ok(Message::Close(_)) => return End::Gone,
             Err(error) => return if is_oversize(&error) { End::Oversize } else { End::Gone },
         };
         let in_rate = limiter.check().is_ok();
-        match sorter.sort(decoded, in_rate) {
-            Action::Ignore => counter!("roomraft_gateway_packets_dropped_total", "reason" => "no use").increment(1),
+        if !in_rate && bytes.len() > OVER_RATE_BYTES_MAX {
+            dropped("rate");
+            continue;
+        }
+        match sorter.sort(Packet::decode(&bytes), in_rate) {
+            Action::Ignore(reason) => dropped(reason),
             Action::Reply(packet) => reply(connection, &packet),
             Action::GiveUp(packet) => {
                 if let Some(packet) = packet {
@@ -192,11 +201,7 @@ async fn write(
     let end = loop {
         let message = tokio::select! {
             biased;
-            next = queue.recv() => match next {
-                Some(outgoing) => message(outgoing),
-                None => break End::Closed,
-            },
-            () = connection.closed() => break End::Closed,
+            // First, since a queue that is never empty must not keep pings from a player that only listens.
             _ = pings.tick() => {
                 let silent = heard.lock().is_some_and(|last| last.elapsed() > config.ping_interval.mul_f32(2.5));
                 if silent {
@@ -204,6 +209,11 @@ async fn write(
                 }
                 Message::Ping(Vec::new().into())
             }
+            next = queue.recv() => match next {
+                Some(outgoing) => message(outgoing),
+                None => break End::Closed,
+            },
+            () = connection.closed() => break End::Closed,
         };
         // A player that does not read holds this up; its queue fills meanwhile, which closes the connection.
         let sent = tokio::select! {
@@ -229,6 +239,14 @@ async fn say_goodbye(mut sink: SplitSink<WebSocket, Message>, end: End) {
         // A player that is gone already does not hear it.
         let _ = timeout(LAST_WORD, sink.send(Message::Close(Some(frame)))).await;
     }
+    if end == End::Oversize {
+        // Unread input would have the socket reset when it is dropped, and the word could be lost on its way.
+        tokio::time::sleep(LAST_WORD).await;
+    }
+}
+
+fn dropped(reason: &'static str) {
+    counter!("roomraft_gateway_packets_dropped_total", "reason" => reason).increment(1);
 }
 
 fn reply(connection: &Connection, packet: &Packet) {

@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use super::{AuthRequest, Authenticator, ConnectionInfo, GatewayConfig, connection, prompt::PromptAcceptor};
+use super::{AuthError, AuthRequest, Authenticator, ConnectionInfo, GatewayConfig, connection, prompt::PromptAcceptor};
 use crate::room::{Connection, ConnectionId, DistributedRoomManager, Outgoing};
 
 /// How long a stop waits for the connections' last words.
@@ -248,6 +248,7 @@ async fn upgrade(
     request: Request,
 ) -> Response {
     let Ok(upgrade) = upgrade else {
+        counter!("roomraft_gateway_connections_refused_total").increment(1);
         let words = "this is a roomraft gateway: connect with a WebSocket\n";
         return (StatusCode::UPGRADE_REQUIRED, words).into_response();
     };
@@ -256,7 +257,9 @@ async fn upgrade(
         return (StatusCode::SERVICE_UNAVAILABLE, "this gateway is full or stopping: try another one\n")
             .into_response();
     };
-    let user = match shared.authenticator.connect(&auth_request(&request, remote)).await {
+    let request = auth_request(&request, remote);
+    let asked = tokio::time::timeout(shared.config.handshake_timeout, shared.authenticator.connect(&request)).await;
+    let user = match asked.unwrap_or_else(|_| Err(AuthError("the login took too long: try again".to_owned()))) {
         Ok(user) => user,
         Err(refusal) => {
             counter!("roomraft_gateway_connections_refused_total").increment(1);

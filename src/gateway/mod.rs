@@ -8,10 +8,10 @@
 //! | metric | what it counts |
 //! |---|---|
 //! | `roomraft_gateway_connections` | open connections |
-//! | `roomraft_gateway_connections_refused_total` | connections above the limit or refused by the authenticator |
+//! | `roomraft_gateway_connections_refused_total` | connections above the limit, refused by the authenticator, or that are no WebSocket |
 //! | `roomraft_gateway_joins_total`, `roomraft_gateway_redirects_total` | joins that ended in a seat, in a redirect |
 //! | `roomraft_gateway_errors_total{code}` | calls that failed |
-//! | `roomraft_gateway_packets_dropped_total{reason}` | packets above the rate, malformed, or without a room |
+//! | `roomraft_gateway_packets_dropped_total{reason}` | packets: `rate`, `malformed`, `no room`, `no use` |
 //! | `roomraft_gateway_connections_dropped_total{reason}` | connections that were ended: slow, silent, oversize, malformed |
 
 mod auth;

@@ -15,8 +15,8 @@ use crate::{
 /// What a packet leads to.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Action {
-    /// Nothing.
-    Ignore,
+    /// Nothing, for this reason.
+    Ignore(&'static str),
     /// Send this back.
     Reply(Packet),
     /// Send this back and end the connection: too much of what came was no packet.
@@ -56,7 +56,7 @@ impl Sorter {
             Ok(Packet::Request { id, .. }) if !in_rate => {
                 Action::Reply(error(id, ErrorCode::RateLimited, "too many packets: slow down, then try again"))
             }
-            Ok(_) if !in_rate => Action::Ignore,
+            Ok(_) if !in_rate => Action::Ignore("rate"),
             Ok(Packet::Request { id, name, input }) => {
                 request(id, &name, input).map_or_else(Action::Reply, Action::Call)
             }
@@ -65,7 +65,7 @@ impl Sorter {
                 Err(_) => self.malformed(None, "a RoomMessage is {type, data}"),
             },
             // Other messages, and responses that nobody awaits, may be another version's: they are passed over.
-            Ok(_) => Action::Ignore,
+            Ok(_) => Action::Ignore("no use"),
             Err(PacketError { id, problem }) => self.malformed(id, &problem),
         }
     }
@@ -76,7 +76,7 @@ impl Sorter {
         match reply {
             reply if self.malformed > self.malformed_max => Action::GiveUp(reply),
             Some(reply) => Action::Reply(reply),
-            None => Action::Ignore,
+            None => Action::Ignore("malformed"),
         }
     }
 }
@@ -176,8 +176,8 @@ mod tests {
     #[test]
     fn too_much_that_is_no_packet_ends_the_connection() {
         let mut sorter = Sorter::new(2);
-        assert_eq!(sort(&mut sorter, "nonsense"), Action::Ignore);
-        assert_eq!(sort(&mut sorter, r#"[3,"RoomMessage",7]"#), Action::Ignore);
+        assert_eq!(sort(&mut sorter, "nonsense"), Action::Ignore("malformed"));
+        assert_eq!(sort(&mut sorter, r#"[3,"RoomMessage",7]"#), Action::Ignore("malformed"));
         assert_eq!(sort(&mut sorter, "nonsense"), Action::GiveUp(None));
     }
 
@@ -186,7 +186,7 @@ mod tests {
         let mut sorter = Sorter::new(2);
         let call = sorter.sort(Packet::decode(br#"[0,1,"ListRooms",{}]"#), false);
         assert_eq!(code(&call), Some(&ErrorCode::RateLimited));
-        assert_eq!(sorter.sort(Packet::decode(br#"[3,"RoomMessage",{"type":"x"}]"#), false), Action::Ignore);
+        assert_eq!(sorter.sort(Packet::decode(br#"[3,"RoomMessage",{"type":"x"}]"#), false), Action::Ignore("rate"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use bytes::Bytes;
@@ -31,6 +31,7 @@ pub struct Connection {
     id: ConnectionId,
     queue: mpsc::Sender<Outgoing>,
     closed: CancellationToken,
+    overrun: Arc<AtomicBool>,
 }
 
 impl Connection {
@@ -39,7 +40,7 @@ impl Connection {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let (queue, receiver) = mpsc::channel(capacity.max(1));
         let id = ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed));
-        (Self { id, queue, closed: CancellationToken::new() }, receiver)
+        (Self { id, queue, closed: CancellationToken::new(), overrun: Arc::default() }, receiver)
     }
 
     /// Its number.
@@ -52,11 +53,17 @@ impl Connection {
         if self.closed.is_cancelled() {
             return false;
         }
-        let sent = self.queue.try_send(message).is_ok();
-        if !sent {
+        let sent = self.queue.try_send(message);
+        if let Err(refused) = &sent {
+            self.overrun.store(matches!(refused, mpsc::error::TrySendError::Full(_)), Ordering::Release);
             self.closed.cancel();
         }
-        sent
+        sent.is_ok()
+    }
+
+    /// Whether it was closed because its queue was full.
+    pub fn is_overrun(&self) -> bool {
+        self.overrun.load(Ordering::Acquire)
     }
 
     /// Closes the connection; what is queued is still written.

@@ -123,3 +123,19 @@ async fn a_leave_counts_that_was_sent_just_before_the_end() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn one_connection_has_one_seat_even_by_session_tokens() {
+    let server = alone().await;
+    let address = address(&server);
+    let (one, first) = Player::join(&address, RELAY).await.expect("a seat");
+    let (two, second) = Player::join(&address, RELAY).await.expect("another seat");
+    one.cut();
+    two.cut();
+
+    let mut greedy = Player::connect(&address).await.expect("a connection");
+    greedy.call("ReconnectRoom", json!({ "sessionToken": first.session_token })).await.expect("the first seat");
+    greedy.call("ReconnectRoom", json!({ "sessionToken": second.session_token })).await.expect("the second seat");
+    let again = greedy.call("ReconnectRoom", json!({ "sessionToken": first.session_token })).await;
+    assert_eq!(again.expect_err("the first seat was given up for the second").code(), "NOT_FOUND");
+}
