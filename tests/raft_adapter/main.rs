@@ -1,4 +1,7 @@
 //! The Raft backend through what the contract suite leaves out: nodes that stop, restart, or are too few.
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(unreachable_pub, missing_docs, reason = "nobody sees the items of a test binary")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
 
 mod three_nodes;
+#[path = "../support/wait.rs"]
+mod wait;

@@ -8,10 +8,15 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use openraft::async_runtime::WatchReceiver;
 use roomraft::{
-    adapter::{AdapterError, Consistency, DistributedAdapter, RaftAdapter, RaftOptions},
+    adapter::{
+        AdapterError, Consistency, DistributedAdapter, EventFilter, EventItem, RaftAdapter, RaftOptions,
+        RegistryBackend,
+    },
     model::{
-        Epoch, Metadata, NewRoom, NewServer, NodeId, RoomId, RoomSnapshot, RoomState, RoomType, ServerEpoch, ServerId,
+        Epoch, Metadata, NewRoom, NewServer, NodeId, RoomId, RoomRegistration, RoomSnapshot, RoomState, RoomType,
+        ServerEpoch, ServerId,
     },
     quic::{ClusterSecret, ClusterSecurity},
     raft::{RaftConfig, RaftRole},
@@ -19,12 +24,21 @@ use roomraft::{
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::wait::until;
+
 struct Nodes {
     handles: Vec<Arc<RaftAdapter>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 async fn start(call_max: Duration) -> Nodes {
+    let nodes = place(call_max, |_| {});
+    nodes.connect().await;
+    nodes
+}
+
+/// Three nodes that are not connected yet.
+fn place(call_max: Duration, change: impl Fn(&mut RaftConfig)) -> Nodes {
     let folder = tempfile::tempdir().unwrap();
     let addresses: [SocketAddr; 3] =
         std::array::from_fn(|_| UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).unwrap());
@@ -36,11 +50,10 @@ async fn start(call_max: Duration) -> Nodes {
         config.listen = addresses[at];
         config.peers = addresses.iter().map(ToString::to_string).collect();
         config.lease = Duration::from_mins(2);
+        change(&mut config);
         Arc::new(RaftAdapter::new(RaftOptions { call_max, ..RaftOptions::new(config) }))
     };
-    let nodes = Nodes { handles: (0..3).map(node).collect(), _folder: folder };
-    nodes.connect().await;
-    nodes
+    Nodes { handles: (0..3).map(node).collect(), folder }
 }
 
 impl Nodes {
@@ -54,6 +67,42 @@ impl Nodes {
         let leads =
             |handle: &Arc<RaftAdapter>| handle.node().is_some_and(|node| node.status().role == RaftRole::Leader);
         self.handles.iter().position(leads)
+    }
+}
+
+/// Registers a server by one handle and its room by another.
+async fn register_room(first: &RaftAdapter, second: &RaftAdapter) -> RoomRegistration {
+    let server = NewServer {
+        server_id: ServerId::new("games").unwrap(),
+        address: "game.example".to_owned(),
+        port: 3000,
+        capacity: 10,
+        metadata: Metadata::default(),
+        room_types: [].into(),
+        node_id: NodeId(0),
+    };
+    let epoch: Epoch = first.register_server(server.clone()).await.unwrap();
+    let registered = ServerEpoch { server_id: server.server_id, epoch };
+    let room = NewRoom {
+        room_id: Some(RoomId::new("arena-1").unwrap()),
+        room_type: RoomType::new("arena").unwrap(),
+        max_players: 4,
+        reconnect_grace_ms: 0,
+        metadata: Metadata::from_iter([("map", "ice")]),
+        state: RoomState::Live,
+        options: String::new(),
+    };
+    second.register_room(&registered, room).await.unwrap()
+}
+
+fn snapshot_of(room: &RoomRegistration, version: u64, state: &str) -> RoomSnapshot {
+    RoomSnapshot {
+        room_id: room.room_id.clone(),
+        room_type: room.room_type.clone(),
+        state: json!({ "round": version, "filling": state }),
+        players: Vec::new(),
+        version,
+        timestamp: 5,
     }
 }
 
@@ -102,35 +151,8 @@ async fn writes_go_on_and_happen_once_while_the_leader_stops() {
 async fn what_was_acknowledged_is_there_after_all_nodes_restart() {
     let nodes = start(Duration::from_secs(30)).await;
     let [first, second, third] = [0, 1, 2].map(|at| Arc::clone(&nodes.handles[at]));
-    let server = NewServer {
-        server_id: ServerId::new("games").unwrap(),
-        address: "game.example".to_owned(),
-        port: 3000,
-        capacity: 10,
-        metadata: Metadata::default(),
-        room_types: [].into(),
-        node_id: NodeId(0),
-    };
-    let epoch: Epoch = first.register_server(server.clone()).await.unwrap();
-    let registered = ServerEpoch { server_id: server.server_id, epoch };
-    let room = NewRoom {
-        room_id: Some(RoomId::new("arena-1").unwrap()),
-        room_type: RoomType::new("arena").unwrap(),
-        max_players: 4,
-        reconnect_grace_ms: 0,
-        metadata: Metadata::from_iter([("map", "ice")]),
-        state: RoomState::Live,
-        options: String::new(),
-    };
-    let room = second.register_room(&registered, room).await.unwrap();
-    let snapshot = RoomSnapshot {
-        room_id: room.room_id.clone(),
-        room_type: room.room_type.clone(),
-        state: json!({"round": 7}),
-        players: Vec::new(),
-        version: 1,
-        timestamp: 5,
-    };
+    let room = register_room(&first, &second).await;
+    let snapshot = snapshot_of(&room, 1, "seven rounds");
     third.save_snapshot(room.epoch, &snapshot).await.unwrap();
     for handle in &nodes.handles {
         handle.disconnect().await.unwrap();
@@ -159,4 +181,44 @@ async fn without_a_quorum_calls_say_so_and_local_reads_go_on() {
     nodes.handles[1].connect().await.unwrap();
     let token = nodes.handles[1].acquire_lock("third", Duration::from_mins(30)).await;
     assert!(matches!(token, Ok(Some(_))), "{token:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_comes_after_the_log_was_purged_catches_up_by_a_snapshot() {
+    let nodes = place(Duration::from_secs(30), |config| {
+        config.bootstrap_expect = Some(2);
+        config.snapshots.log_bytes = 64 * 1024;
+        config.snapshots.entries_kept = 0;
+    });
+    let [first, second, late] = [0, 1, 2].map(|at| Arc::clone(&nodes.handles[at]));
+    let (a, b) = tokio::join!(first.connect(), second.connect());
+    a.unwrap();
+    b.unwrap();
+    let room = register_room(&first, &second).await;
+    let filling = "x".repeat(20_000);
+    let mut version = 0;
+    let snapshots = nodes.folder.path().join("s0/snapshots");
+    until("the log is purged behind a Raft snapshot", async || {
+        version += 1;
+        first.save_snapshot(room.epoch, &snapshot_of(&room, version, &filling)).await.unwrap();
+        // The log is purged a thousand entries at a time.
+        let locks = (0..200).map(|number| format!("lock-{version}-{number}"));
+        for taken in join_all(locks.map(async |key| second.acquire_lock(&key, Duration::from_mins(30)).await)).await {
+            assert!(taken.unwrap().is_some());
+        }
+        let purged = first.node().unwrap().raft().metrics().borrow_watched().purged;
+        let kept = std::fs::read_dir(&snapshots).unwrap().count();
+        match purged {
+            Some(purged) if purged.index > 2 && kept > 0 => Ok(()),
+            purged => Err(format!("purged up to {purged:?}, {kept} snapshots")),
+        }
+    })
+    .await;
+    let mut events = late.hub().subscribe(EventFilter::All, None);
+    late.connect().await.unwrap();
+    let found = late.room(&room.room_id, Consistency::Linearizable).await.unwrap().expect("it is registered");
+    assert_eq!(found.snapshot_version, Some(version));
+    let loaded = late.load_snapshot(&room.room_id).await.unwrap();
+    assert_eq!(loaded, Some(snapshot_of(&room, version, &filling)));
+    assert_eq!(events.next().await, Some(EventItem::Lagged), "what came before is not told as events");
 }
