@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use openraft::async_runtime::WatchReceiver;
 use parking_lot::Mutex;
-use tokio::time::MissedTickBehavior;
+use tokio::time::sleep;
 use tracing::{debug, info};
 
 use super::{
@@ -20,8 +20,10 @@ use super::{
     types::{Member, NodeNumber},
 };
 
-/// Time between two rounds of questions.
+/// Time between two rounds of questions while every member answers.
 const ASK_EVERY: Duration = Duration::from_secs(1);
+/// Time between two rounds while one is missing, or none is known.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// How long a member may take to answer.
 const ANSWER_MAX: Duration = Duration::from_millis(900);
 
@@ -42,14 +44,13 @@ pub(super) struct Neighbours {
 impl Neighbours {
     /// Never ends.
     pub(super) async fn watch(self) {
-        let mut rounds = tokio::time::interval(ASK_EVERY);
-        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            rounds.tick().await;
             let (members, leader) = self.members();
             self.links.list(&members);
             self.round(&members, leader.is_none()).await;
             self.publish_address(&members, leader).await;
+            let all_answered = leader.is_some() && self.applied.lock().len() + 1 >= members.len();
+            sleep(if all_answered { ASK_EVERY } else { ASK_AGAIN }).await;
         }
     }
 

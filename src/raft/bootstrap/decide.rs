@@ -1,5 +1,7 @@
 //! What a node that is not yet part of a cluster does next. Pure.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::Binding;
@@ -140,7 +142,8 @@ fn pledged(cluster_id: ClusterId, founder: NodeNumber, present: &[Presence]) -> 
     }
 }
 
-/// The nodes that could found a cluster together with this one, itself among them, lowest first.
+/// The nodes that could found a cluster together with this one, itself among them, lowest first; of those with one
+/// server name the lowest alone.
 fn candidates(own: &Own, present: &[Presence]) -> Vec<(NodeNumber, Member)> {
     let free = |presence: &&Presence| {
         let bound = match presence.standing {
@@ -154,7 +157,8 @@ fn candidates(own: &Own, present: &[Presence]) -> Vec<(NodeNumber, Member)> {
         present.iter().filter(free).map(|presence| (presence.node, presence.member.clone())).collect();
     nodes.push((own.node, own.member.clone()));
     nodes.sort_unstable_by_key(|(node, _)| *node);
-    nodes.dedup_by_key(|(node, _)| *node);
+    let mut names = BTreeSet::new();
+    nodes.retain(|(_, member)| names.insert(member.server_id.clone()));
     nodes
 }
 
@@ -183,6 +187,9 @@ fn collecting(own: &Own, cluster_id: ClusterId, present: &[Presence]) -> Step {
 
 fn lacking(own: &Own, there: usize, present: &[Presence]) -> String {
     let Own { expect, member, .. } = own;
+    if let Some((one, other)) = named_alike(own, present) {
+        return format!("two nodes have one name, {one} and {other}: give each its own --server-id");
+    }
     match present.iter().find(|presence| presence.expect != *expect) {
         Some(other) => format!(
             "this node ({member}) expects {expect} nodes, node {} expects {}: start both with the same \
@@ -191,6 +198,19 @@ fn lacking(own: &Own, there: usize, present: &[Presence]) -> String {
         ),
         None => format!("{there} of {expect} fresh nodes are there"),
     }
+}
+
+/// Two nodes with one server name, if there are any.
+fn named_alike<'a>(own: &'a Own, present: &'a [Presence]) -> Option<(&'a Member, &'a Member)> {
+    let others = present.iter().map(|presence| (presence.node, &presence.member));
+    let mut known: BTreeMap<&str, (NodeNumber, &Member)> = BTreeMap::new();
+    for (node, member) in others.chain([(own.node, &own.member)]) {
+        match known.insert(&member.server_id, (node, member)) {
+            Some((before, alike)) if before != node => return Some((alike, member)),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// A would-be founder's request.
@@ -229,6 +249,9 @@ pub(in crate::raft) fn answer_pledge(
             own.member, own.expect
         ));
     }
+    if member.server_id == own.member.server_id {
+        return refused(format!("both nodes are named {}: give each its own --server-id", member.server_id));
+    }
     let pledged = Binding::Pledged { cluster_id: *cluster_id, founder: *founder, founder_address: member.addr.clone() };
     match binding {
         Binding::Fresh => (Some(pledged), PledgeAnswer::Granted(*cluster_id)),
@@ -242,5 +265,53 @@ pub(in crate::raft) fn answer_pledge(
         Binding::Founding { cluster_id, .. } | Binding::Joining { cluster_id } | Binding::Member { cluster_id } => {
             refused(format!("it is of cluster {cluster_id}"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(node: NodeNumber) -> Own {
+        Own { node, member: member("own", 1), expect: 3 }
+    }
+
+    fn member(name: &str, port: u64) -> Member {
+        Member { addr: format!("a:{port}"), server_id: name.to_owned() }
+    }
+
+    fn present(node: NodeNumber, name: &str, standing: Standing) -> Presence {
+        Presence { node, member: member(name, node), expect: 3, standing, applied: 0 }
+    }
+
+    #[test]
+    fn nodes_with_one_name_found_nothing_and_are_told() {
+        let seen = [present(2, "twin", Standing::Fresh), present(3, "twin", Standing::Fresh)];
+        let Step::Wait(why) = decide(&own(1), &Binding::Fresh, &seen) else { panic!("it does not wait") };
+        assert!(why.contains("twin at a:2") && why.contains("twin at a:3") && why.contains("--server-id"), "{why}");
+        let seen = [present(2, "other", Standing::Fresh), present(3, "own", Standing::Fresh)];
+        let Step::Wait(why) = decide(&own(5), &Binding::Fresh, &seen) else { panic!("it does not wait") };
+        assert!(why.contains("own at a:3") && why.contains("own at a:1"), "{why}");
+    }
+
+    #[test]
+    fn a_list_with_two_clusters_is_not_chosen_from() {
+        let (one, other) = (Standing::Member(ClusterId(1)), Standing::Member(ClusterId(2)));
+        let seen = [present(2, "a", one), present(3, "b", other)];
+        assert!(matches!(decide(&own(1), &Binding::Fresh, &seen), Step::Wait(why) if why.contains("two clusters")));
+        let joining = Step::Bind(Binding::Joining { cluster_id: ClusterId(1) });
+        assert_eq!(decide(&own(1), &Binding::Fresh, &seen[..1]), joining);
+    }
+
+    #[test]
+    fn a_pledge_ends_only_when_its_founder_says_so() {
+        let pledged = Binding::Pledged { cluster_id: ClusterId(7), founder: 1, founder_address: "a:1".to_owned() };
+        let with = |seen: &[Presence]| decide(&own(5), &pledged, seen);
+        assert!(matches!(with(&[]), Step::Wait(_)), "silence is no answer");
+        assert!(matches!(with(&[present(1, "f", Standing::Collecting(ClusterId(7)))]), Step::Wait(_)));
+        assert!(matches!(with(&[present(1, "f", Standing::Founding(ClusterId(7)))]), Step::Wait(_)));
+        assert_eq!(with(&[present(1, "f", Standing::Collecting(ClusterId(8)))]), Step::Bind(Binding::Fresh));
+        assert_eq!(with(&[present(1, "f", Standing::Fresh)]), Step::Bind(Binding::Fresh));
+        assert!(matches!(with(&[present(2, "f", Standing::Fresh)]), Step::Wait(_)), "that is another node");
     }
 }
