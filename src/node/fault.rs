@@ -23,6 +23,9 @@ pub(crate) enum NodeFault {
     /// The game server could not be put together or started.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// The backend cannot go on.
+    #[error("the backend cannot go on: {0}")]
+    Backend(String),
     /// Anything else, in its own words.
     #[error("{0}")]
     Other(String),

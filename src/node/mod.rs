@@ -8,6 +8,7 @@
 //! It decides nothing about rooms or players. The ops listener is up before the cluster is, so that
 //! operators can see what a node waits for.
 
+mod backend;
 mod fault;
 mod signal;
 mod view;
@@ -17,15 +18,15 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use backend::Backing;
 pub(crate) use fault::NodeFault;
 pub(crate) use signal::stop_signal;
-use view::PlainView;
 
 use crate::{
-    adapter::{DistributedAdapter, MemoryAdapter},
-    config::{Backend, ConfigError, NodeConfig},
+    adapter::DistributedAdapter,
+    config::{ConfigError, NodeConfig},
     model::ServerId,
-    ops::{NodeView, OpsListener, OpsState, OpsToken, install_metrics},
+    ops::{OpsListener, OpsState, OpsToken, install_metrics},
     room::{RelayRoom, RoomConfig},
     server::{Distributed, Server},
 };
@@ -66,7 +67,7 @@ pub(crate) async fn run(config: NodeConfig, ready: impl FnOnce(&Ready)) -> Resul
 
 /// The parts of one node.
 struct Node {
-    adapter: Arc<dyn DistributedAdapter>,
+    backing: Backing,
     server: Server,
     ops_address: SocketAddr,
     ops_stop: CancellationToken,
@@ -80,25 +81,25 @@ impl Node {
         let listener = OpsListener::bind(config.ops).await;
         let listener = listener.map_err(|source| NodeFault::Listen { flag: "ops", address: config.ops, source })?;
         let ops_address = listener.address().map_err(|error| NodeFault::Other(format!("--ops: {error}")))?;
-        let adapter = backend(&config.backend)?;
+        let backing = Backing::new(&config.backend);
+        let adapter = backing.adapter();
         let server = server(config, Arc::clone(&adapter)).await?;
-        let view = PlainView { adapter: Arc::clone(&adapter), manager: server.manager().clone() };
         let state = OpsState {
             server_id: config.server_id.clone(),
             adapter: Arc::clone(&adapter),
-            node: Arc::new(view) as Arc<dyn NodeView>,
+            node: backing.view(server.manager().clone()),
             token: config.operators_token().as_deref().map(OpsToken::new),
         };
         let ops_stop = CancellationToken::new();
         let ops_task = tokio::spawn(listener.serve(state, ops_stop.clone()));
-        Ok(Self { adapter, server, ops_address, ops_stop, ops_task })
+        Ok(Self { backing, server, ops_address, ops_stop, ops_task })
     }
 
     /// Lets players in; returns only by a fault.
     async fn serve(&self, config: &NodeConfig, ready: impl FnOnce(&Ready)) -> Result<(), NodeFault> {
         self.server.start().await?;
         ready(&Ready { server_id: config.server_id.clone(), gateway: self.server.address(), ops: self.ops_address });
-        std::future::pending().await
+        Err(NodeFault::Backend(self.backing.fault().await))
     }
 
     /// Rooms first, then players, then the backend, and last the operators' view of it all.
@@ -106,19 +107,12 @@ impl Node {
         if let Err(error) = self.server.stop(true).await {
             tracing::warn!(%error, "the cluster was not told that this server stops; its lease ends by itself");
         }
-        if let Err(error) = self.adapter.disconnect().await {
+        if let Err(error) = self.backing.adapter().disconnect().await {
             tracing::warn!(%error, "the backend did not stop cleanly");
         }
         self.ops_stop.cancel();
         // The task ends by the token; it has nothing to say.
         let _ = self.ops_task.await;
-    }
-}
-
-fn backend(backend: &Backend) -> Result<Arc<dyn DistributedAdapter>, NodeFault> {
-    match backend {
-        Backend::Memory(options) => Ok(Arc::new(MemoryAdapter::new(options.clone()))),
-        Backend::Raft(_) => Err(NodeFault::Other("--adapter: this build has no raft adapter".to_owned())),
     }
 }
 

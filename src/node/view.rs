@@ -6,8 +6,10 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 
 use crate::{
-    adapter::{Consistency, DistributedAdapter},
-    ops::{ClusterStatus, NodeView},
+    adapter::{Consistency, DistributedAdapter, RaftAdapter},
+    model::ServerId,
+    ops::{ClusterStatus, MemberStatus, NodeView, Role},
+    raft::{self, RaftRole, RaftStatus},
     room::DistributedRoomManager,
 };
 
@@ -29,6 +31,54 @@ impl NodeView for PlainView {
 
     async fn readiness(&self) -> Result<(), String> {
         serving(&self.manager)
+    }
+}
+
+/// A node of a Raft group.
+pub(super) struct RaftView {
+    pub(super) adapter: Arc<RaftAdapter>,
+    pub(super) manager: DistributedRoomManager,
+}
+
+#[async_trait]
+impl NodeView for RaftView {
+    async fn cluster(&self) -> ClusterStatus {
+        self.adapter.node().map_or_else(ClusterStatus::default, |node| cluster_status(node.status()))
+    }
+
+    async fn readiness(&self) -> Result<(), String> {
+        match self.adapter.node().map(|node| node.status()) {
+            None => Err("this node is not a member of its cluster yet".to_owned()),
+            Some(status) if !status.quorum => Err("no quorum has been heard of lately".to_owned()),
+            Some(_) => serving(&self.manager),
+        }
+    }
+}
+
+fn cluster_status(status: RaftStatus) -> ClusterStatus {
+    let server = |name: String| ServerId::new(name).ok();
+    let member = |member: raft::MemberStatus| MemberStatus {
+        node_id: member.node_id,
+        server_id: server(member.server_id),
+        addr: member.addr,
+        voter: member.voter,
+        reachable: member.reachable,
+        lag: member.lag,
+    };
+    ClusterStatus {
+        cluster_id: status.cluster_id,
+        node_id: Some(status.node_id),
+        role: match status.role {
+            RaftRole::Leader => Role::Leader,
+            RaftRole::Follower => Role::Follower,
+            RaftRole::Learner => Role::Learner,
+            RaftRole::Candidate => Role::Candidate,
+        },
+        term: status.term,
+        leader: status.leader.and_then(server),
+        quorum: status.quorum,
+        last_applied: status.last_applied,
+        members: status.members.into_iter().map(member).collect(),
     }
 }
 

@@ -9,3 +9,4 @@ mod configuration;
 mod garbage;
 mod memory_node;
 mod operators;
+mod raft_node;
