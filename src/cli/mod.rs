@@ -4,6 +4,7 @@
 //! configuration that cannot be used. Errors are one line on standard error.
 
 mod cert;
+mod demo;
 mod node;
 mod output;
 mod query;
@@ -29,6 +30,7 @@ struct Command {
 enum Action {
     /// Run one game server in the foreground
     Node(Box<NodeArguments>),
+    Demo(demo::Arguments),
     /// Show a node, its cluster and its servers
     Status(query::Query),
     /// List the servers that are online
@@ -76,6 +78,7 @@ pub fn run() -> ExitCode {
 fn act(action: Action) -> Result<(), Failure> {
     match action {
         Action::Node(arguments) => node::run(*arguments),
+        Action::Demo(arguments) => demo::run(&arguments),
         Action::Status(query) => status::run(&query),
         Action::Servers(query) => servers::run(&query),
         Action::Rooms(arguments) => rooms::run(&arguments),

@@ -6,6 +6,7 @@ mod support;
 
 mod command;
 mod configuration;
+mod demo;
 mod garbage;
 mod memory_node;
 mod operators;
