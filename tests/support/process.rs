@@ -15,12 +15,12 @@ use serde_json::Value;
 
 use super::wait::until;
 
-/// A port on loopback that nobody listens on, for TCP and UDP alike.
+/// A port on loopback that nobody listens on, for TCP and UDP alike. It lies below those that the system gives to
+/// outgoing connections, one of which could take it before the node does.
 pub fn free_port() -> u16 {
     loop {
-        let tcp = TcpListener::bind("127.0.0.1:0").expect("a free TCP port");
-        let port = tcp.local_addr().expect("a bound socket").port();
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+        let port = rand::random_range(10_000..32_000);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && UdpSocket::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }

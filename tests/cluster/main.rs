@@ -1,0 +1,11 @@
+//! The claims, on real processes: `roomraft node`s with real disks and sockets, killed for real.
+#![allow(clippy::expect_used, reason = "a test fails by a panic")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod damage;
+mod death;
+mod formation;
+mod joining;
+mod restart;
