@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-use crate::{adapter::AdapterError, config::ConfigError, server::ServerError};
+use crate::{config::ConfigError, server::ServerError};
 
 /// Why a node could not start or go on. Each is one line that names the thing and the mend.
 #[derive(Debug, thiserror::Error)]
@@ -23,20 +23,10 @@ pub(crate) enum NodeFault {
     /// The game server could not be put together or started.
     #[error(transparent)]
     Server(#[from] ServerError),
-    /// The backend cannot start or go on.
-    #[error("the backend has failed: {0}")]
+    /// The backend cannot go on.
+    #[error("the backend cannot go on: {0}")]
     Backend(String),
     /// Anything else, in its own words.
     #[error("{0}")]
     Other(String),
-}
-
-impl NodeFault {
-    /// What a start failed by, without the advice that is meant for callers of a backend that runs.
-    pub(super) fn at_start(error: ServerError) -> Self {
-        match error {
-            ServerError::Adapter(AdapterError::Unavailable(reason)) => Self::Other(reason),
-            other => Self::Server(other),
-        }
-    }
 }

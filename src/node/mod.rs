@@ -97,7 +97,7 @@ impl Node {
 
     /// Lets players in; returns only by a fault.
     async fn serve(&self, config: &NodeConfig, ready: impl FnOnce(&Ready)) -> Result<(), NodeFault> {
-        self.server.start().await.map_err(NodeFault::at_start)?;
+        self.server.start().await?;
         ready(&Ready { server_id: config.server_id.clone(), gateway: self.server.address(), ops: self.ops_address });
         Err(NodeFault::Backend(self.backing.fault().await))
     }

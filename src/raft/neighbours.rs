@@ -3,13 +3,17 @@
 //! A node that comes back under another address is found by those that list it, or finds them; its
 //! number proves that it is the same. The membership learns of it as soon as there is a leader.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use openraft::async_runtime::WatchReceiver;
 use parking_lot::Mutex;
 use tokio::time::sleep;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::{
     RaftHandle,
@@ -44,10 +48,11 @@ pub(super) struct Neighbours {
 impl Neighbours {
     /// Never ends.
     pub(super) async fn watch(self) {
+        let mut refused = BTreeSet::new();
         loop {
             let (members, leader) = self.members();
             self.links.list(&members);
-            self.round(&members, leader.is_none()).await;
+            self.round(&members, leader.is_none(), &mut refused).await;
             self.publish_address(&members, leader).await;
             let all_answered = leader.is_some() && self.applied.lock().len() + 1 >= members.len();
             sleep(if all_answered { ASK_EVERY } else { ASK_AGAIN }).await;
@@ -61,7 +66,8 @@ impl Neighbours {
         (members.collect(), metrics.current_leader)
     }
 
-    async fn round(&self, members: &BTreeMap<NodeNumber, Member>, leaderless: bool) {
+    /// `refused` has the addresses whose refusal was logged: a member says it once and goes on.
+    async fn round(&self, members: &BTreeMap<NodeNumber, Member>, leaderless: bool, refused: &mut BTreeSet<String>) {
         let others = members.iter().filter(|(node, _)| **node != self.own.node);
         let mut addresses: Vec<_> = others.map(|(node, member)| self.links.address_of(*node, &member.addr)).collect();
         if leaderless {
@@ -73,7 +79,13 @@ impl Neighbours {
         let asked = addresses.iter().map(|address| self.links.ask(address, None, PeerRequest::Status, ANSWER_MAX));
         let answers = join_all(asked).await;
         let mut applied = BTreeMap::new();
-        for answer in answers {
+        for (address, answer) in addresses.iter().zip(answers) {
+            if let Err(error) = &answer
+                && error.is_refusal()
+                && refused.insert(address.clone())
+            {
+                warn!(%error, "another node and this one refuse each other");
+            }
             if let Ok(PeerResponse::Status(presence)) = answer
                 && self.is_of_this_cluster(&presence)
                 && let Some(known) = members.get(&presence.node)
