@@ -24,13 +24,14 @@ pub(super) fn run(arguments: NodeArguments) -> Result<(), Failure> {
     })
 }
 
-/// `RUST_LOG` filters; without it the project's own lines from info on, and warnings of the rest.
+/// `RUST_LOG` filters; without it the project's own lines from info on, and warnings of the rest;
+/// openraft warns of each message that a dead peer does not answer, which the project says in its own words.
 fn log_to_standard_error(format: LogFormat) -> Result<(), Failure> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(text) if !text.is_empty() => EnvFilter::try_new(&text).map_err(|error| {
             Failure::Configuration(format!("RUST_LOG: {text:?} is no filter ({error}): give one such as info"))
         })?,
-        _ => EnvFilter::new("warn,roomraft=info"),
+        _ => EnvFilter::new("warn,openraft=error,roomraft=info"),
     };
     let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let installed = match format {

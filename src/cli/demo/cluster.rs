@@ -107,7 +107,7 @@ impl Node {
         }
         let mut child = command
             .args(["node", "--adapter", "raft", "--server-id", server_id, "--listen", &listen, "--peers", peers])
-            .args(["--gateway", &gateway, "--ops", &ops, "--room", room])
+            .args(["--gateway", &gateway, "--ops", &ops, "--room", room, "--snapshot-interval-ms", "1000"])
             .arg("--secret-file")
             .arg(folder.join("secret"))
             .arg("--data-dir")

@@ -33,6 +33,8 @@ const ROOM_TYPE: &str = "arena";
 const ROOM: &str = "arena=relay,max_players=4,auto_dispose=false";
 /// The most time for anything that the cluster does by itself.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The most time for the rooms of a dead server to find another one.
+const SETTLE_TIME: Duration = Duration::from_secs(10);
 /// Time between two looks at something that is awaited.
 const GLANCE: Duration = Duration::from_millis(20);
 
@@ -177,12 +179,12 @@ async fn new_leader(ops: &str, dead: &str) -> Option<String> {
     None
 }
 
-/// What became of the dead server's rooms, once none of them is registered to it any more.
+/// What became of the dead server's rooms, once each has a new owner or is disposed of; some may wait for longer.
 async fn fate(ops: &str, dead: &str, before: &BTreeMap<String, RoomSeen>) -> Result<Fate, String> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + SETTLE_TIME;
     loop {
         let fate = Fate::new(dead, before, &watch::rooms(ops).await?);
-        if fate.stuck == 0 || Instant::now() > deadline {
+        if fate.stuck + fate.waiting == 0 || Instant::now() > deadline {
             return Ok(fate);
         }
         sleep(GLANCE).await;
