@@ -57,3 +57,8 @@ pub mod room;
 pub mod routing;
 #[cfg(feature = "gateway")]
 pub mod server;
+
+/// The README's Rust blocks, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
