@@ -12,6 +12,10 @@ pub enum AdapterError {
     /// The adapter is not connected. Nothing was changed.
     #[error("the adapter is not connected: call connect() first, and no more after disconnect()")]
     Disconnected,
+    /// The backend cannot be used as it is configured, or found its data or its place in the cluster unusable. Nothing
+    /// was changed; trying again is of no use before the cause is mended.
+    #[error("{0}")]
+    Startup(String),
     /// No quorum, or the backend does not answer. Nothing was changed by this call.
     #[error("the registry is unavailable ({0}): try again")]
     Unavailable(String),

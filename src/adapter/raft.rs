@@ -78,7 +78,7 @@ impl RaftAdapter {
                 node.stop().await;
                 Err(joined.err().map_or_else(
                     || front.err().unwrap_or(AdapterError::Disconnected),
-                    |reason| AdapterError::Unavailable(format!("this node cannot join its cluster: {reason}")),
+                    |reason| AdapterError::Startup(format!("this node cannot join its cluster: {reason}")),
                 ))
             }
         }
@@ -88,7 +88,7 @@ impl RaftAdapter {
 fn start_error(error: &RaftNodeError) -> AdapterError {
     match error {
         RaftNodeError::Config(error) => Rejection::Invalid(error.to_string()).into(),
-        other => AdapterError::Unavailable(format!("this node cannot start: {other}")),
+        other => AdapterError::Startup(format!("this node cannot start: {other}")),
     }
 }
 

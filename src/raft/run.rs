@@ -13,7 +13,7 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{
     Member, PeerHandler, RaftConfig, RaftHandle, RaftNodeError, Storage,
@@ -207,7 +207,7 @@ async fn become_member(
         }
         Err(error) => error.to_string(),
     };
-    error!(reason = ended, "this node cannot become a member");
+    debug!(reason = ended, "this node cannot become a member");
     fatal.send_replace(Some(ended));
 }
 
