@@ -48,6 +48,8 @@ pub struct RaftAdapter {
     options: RaftOptions,
     hub: EventHub,
     front: RwLock<Option<RaftFront>>,
+    /// The node while it looks for its cluster.
+    joining: RwLock<Option<RaftNode>>,
     /// Held while the node is started or stopped.
     changing: Mutex<()>,
 }
@@ -55,12 +57,14 @@ pub struct RaftAdapter {
 impl RaftAdapter {
     /// A handle that is not connected yet.
     pub fn new(options: RaftOptions) -> Self {
-        Self { options, hub: EventHub::default(), front: RwLock::new(None), changing: Mutex::new(()) }
+        let (front, joining) = (RwLock::new(None), RwLock::new(None));
+        Self { options, hub: EventHub::default(), front, joining, changing: Mutex::new(()) }
     }
 
-    /// The node, while the handle is connected.
+    /// The node, while the handle is connected or connects.
     pub fn node(&self) -> Option<RaftNode> {
-        self.front.read().as_ref().map(|front| front.node().clone())
+        let connected = self.front.read().as_ref().map(|front| front.node().clone());
+        connected.or_else(|| self.joining.read().clone())
     }
 
     fn front(&self) -> AdapterResult<RaftFront> {
@@ -71,6 +75,8 @@ impl RaftAdapter {
         let RaftOptions { node: config, call_max, clock, .. } = self.options.clone();
         let times = FrontTimes { lease: config.lease, answer_max: config.timing.request, call_max };
         let node = RaftNode::start(config, self.hub.clone()).await.map_err(|error| start_error(&error))?;
+        *self.joining.write() = Some(node.clone());
+        let _joining = Joining(&self.joining);
         let front = RaftFront::start(node.clone(), self.hub.clone(), clock, times).await;
         match (front, node.joined().await) {
             (Ok(front), Ok(_)) => Ok(front),
@@ -82,6 +88,15 @@ impl RaftAdapter {
                 ))
             }
         }
+    }
+}
+
+/// Takes the node out of sight again, also where connecting is given up half-way: its last clone stops it.
+struct Joining<'a>(&'a RwLock<Option<RaftNode>>);
+
+impl Drop for Joining<'_> {
+    fn drop(&mut self) {
+        *self.0.write() = None;
     }
 }
 

@@ -23,8 +23,8 @@ pub(crate) enum NodeFault {
     /// The game server could not be put together or started.
     #[error(transparent)]
     Server(#[from] ServerError),
-    /// The backend cannot go on.
-    #[error("the backend cannot go on: {0}")]
+    /// The backend cannot start or go on.
+    #[error("the backend has failed: {0}")]
     Backend(String),
     /// Anything else, in its own words.
     #[error("{0}")]

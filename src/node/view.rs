@@ -48,7 +48,8 @@ impl NodeView for RaftView {
 
     async fn readiness(&self) -> Result<(), String> {
         match self.adapter.node().map(|node| node.status()) {
-            None => Err("this node is not a member of its cluster yet".to_owned()),
+            None => Err("this node has not started yet".to_owned()),
+            Some(status) if status.cluster_id.is_none() => Err("this node waits for its cluster to form".to_owned()),
             Some(status) if !status.quorum => Err("no quorum has been heard of lately".to_owned()),
             Some(_) => serving(&self.manager),
         }

@@ -2,13 +2,15 @@
 
 use std::{net::UdpSocket, path::Path};
 
+use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::{
     garbage::{metric, noise},
     support::{
         player::Player,
-        process::{Cluster, Node},
+        process::{Cluster, Node, free_port},
+        wait::until,
     },
 };
 
@@ -51,7 +53,7 @@ async fn a_second_process_on_the_same_folder_ends_with_one_clear_line_and_harms_
     second.start();
     assert_eq!(second.exit().await.code(), Some(1), "{}", second.log());
     let line = second.log().lines().last().unwrap_or_default().to_owned();
-    assert!(line.contains(&data), "{line}");
+    assert!(line.contains(&data) && line.contains("another process"), "{line}");
     Player::join(&first.gateway, "relay").await.expect("the first still serves");
 }
 
@@ -94,4 +96,20 @@ async fn random_bytes_on_the_peers_port_harm_nobody() {
     }
     Player::join(&node.gateway, "relay").await.expect("a seat");
     assert_eq!(node.status().await.expect("a status")["quorum"], true);
+}
+
+#[tokio::test]
+async fn while_its_cluster_is_not_there_it_says_what_it_waits_for_and_stops_when_told_to() {
+    let folder = tempfile::tempdir().expect("a throwaway folder");
+    let nobody = format!("127.0.0.1:{}", free_port());
+    let mut node = node(folder.path(), "s1", "a secret of this test alone", &["--peers", &nobody]);
+    node.start();
+    let status = until("its ops listener", || node.status()).await;
+    assert_eq!((&status["cluster_id"], &status["quorum"]), (&json!(null), &json!(false)), "{status}");
+    assert_eq!(status["servers"], json!([]), "{status}");
+    assert!(node.http("/readyz").await.is_err_and(|error| error.contains("503")), "not ready");
+    node.http("/healthz").await.expect("healthy all the same");
+    assert!(Player::join(&node.gateway, "relay").await.is_err_and(|error| error.code() == "UNAVAILABLE"));
+    node.signal(Signal::SIGTERM);
+    assert_eq!(node.exit().await.code(), Some(0), "{}", node.log());
 }
