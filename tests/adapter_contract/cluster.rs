@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use roomraft::{
     adapter::{AdapterError, AdapterResult, Consistency, DistributedAdapter, EventItem, EventStream},
     model::{
@@ -65,6 +66,14 @@ impl Cluster {
 
     pub fn spare(&self) -> &Handle {
         &self.backend.spare
+    }
+
+    /// Stops every handle, so that nothing writes to a folder that is being removed.
+    pub async fn stop(self) {
+        let all = self.backend.handles.iter().chain([&self.backend.spare]);
+        for stopped in join_all(all.map(|handle| handle.disconnect())).await {
+            stopped.unwrap();
+        }
     }
 
     /// A name that no other test uses.

@@ -75,7 +75,9 @@ macro_rules! contract {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    crate::$theme::$test(&$start().await).await;
+                    let cluster = $start().await;
+                    crate::$theme::$test(&cluster).await;
+                    cluster.stop().await;
                 }
             )+
         }

@@ -6,16 +6,15 @@ use roomraft::{
     raft::{LogStore, StateMachine, Storage, TypeConfig},
 };
 
-struct Builder;
+/// The folder of all the stores that the suite asks for: it outlives each of them.
+struct Builder(std::path::PathBuf);
 
-impl StoreBuilder<TypeConfig, LogStore, StateMachine, (tempfile::TempDir, Storage)> for Builder {
-    async fn build(
-        &self,
-    ) -> Result<((tempfile::TempDir, Storage), LogStore, StateMachine), openraft::StorageError<TypeConfig>> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let storage = Storage::open(folder.path(), EventHub::default()).await.expect("opened");
+impl StoreBuilder<TypeConfig, LogStore, StateMachine, Storage> for Builder {
+    async fn build(&self) -> Result<(Storage, LogStore, StateMachine), openraft::StorageError<TypeConfig>> {
+        let folder = tempfile::tempdir_in(&self.0).expect("a folder").keep();
+        let storage = Storage::open(&folder, EventHub::default()).await.expect("opened");
         let (log, state_machine) = (storage.log(), storage.state_machine());
-        Ok(((folder, storage), log, state_machine))
+        Ok((storage, log, state_machine))
     }
 }
 
@@ -23,5 +22,6 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, (tempfile::TempDir, Storag
 fn the_stores_pass_the_suite_of_openraft() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-    runtime.block_on(Suite::test_all(Builder)).expect("every case passes");
+    let folder = tempfile::tempdir().expect("a folder");
+    runtime.block_on(Suite::test_all(Builder(folder.path().to_owned()))).expect("every case passes");
 }
