@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use self::{cluster::Cluster, play::play};
+use self::{cluster::Cluster, play::play, report::Report};
 use super::{Failure, output};
 use crate::node::stop_signal;
 
@@ -46,24 +46,26 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// Plays, and takes everything away again however that ended.
 async fn demo(arguments: &Arguments) -> Result<(), String> {
     let mut cluster = Cluster::new().map_err(|error| format!("no throwaway folder can be made ({error})"))?;
-    let outcome = tokio::select! {
-        outcome = shown(arguments, &mut cluster) => outcome,
+    let play_time = Duration::from_secs(arguments.seconds.into());
+    let played = tokio::select! {
+        report = play(&mut cluster, arguments.nodes.into(), arguments.players.into(), play_time) => report,
         signal = stop_signal() => Err(format!("the demo was stopped by {signal}")),
     };
+    let is_complete = played.is_ok();
+    let outcome = played.and_then(|report| summed_up(&report));
+    if arguments.keep && is_complete {
+        keep(&cluster).await;
+    }
     let stopped = cluster.stop().await.map_err(|error| format!("not everything could be taken away ({error})"));
     outcome.and(stopped)
 }
 
-async fn shown(arguments: &Arguments, cluster: &mut Cluster) -> Result<(), String> {
-    let play_time = Duration::from_secs(arguments.seconds.into());
-    let report = play(cluster, arguments.nodes.into(), arguments.players.into(), play_time).await?;
+/// Prints the summary and its verdict.
+fn summed_up(report: &Report) -> Result<(), String> {
     output::line(&format!("\n{report}"));
     let failures = report.failures();
     for failure in &failures {
         output::line(&format!("BROKEN: {failure}"));
-    }
-    if arguments.keep {
-        keep(cluster).await;
     }
     match failures.len() {
         0 => {
