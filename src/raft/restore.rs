@@ -10,7 +10,8 @@ use std::{
 };
 
 use super::{
-    StorageError, clean_mark,
+    StorageError,
+    clean_mark::{self, CleanMark},
     snapshot::{SnapshotItem, read_snapshot},
     snapshot_file::SnapshotFile,
     store::{AppliedState, Store, StoreBatch, StoredItem},
@@ -45,7 +46,7 @@ pub(super) fn restore(
     let folder = data_dir.join(FOLDER);
     let covered = snapshot.and_then(|(meta, _)| meta.last_log_id);
     let reason = match clean_mark::take(data_dir).map_err(|error| StorageError::io("read", data_dir, &error))? {
-        Some(mark) => match load_newest(&folder, mark.last_applied, covered) {
+        Some(mark) => match load_newest(&folder, &mark, covered) {
             Ok(restored) => return Ok(restored),
             Err(reason) => Some(reason),
         },
@@ -90,15 +91,18 @@ fn rebuild(folder: &Path, snapshot: Option<&(SnapshotMeta, SnapshotFile)>) -> io
 }
 
 /// Loads the newest generation, and removes what an older one left.
-fn load_newest(folder: &Path, marked: Option<LogId>, covered: Option<LogId>) -> Result<Restored, String> {
+fn load_newest(folder: &Path, mark: &CleanMark, covered: Option<LogId>) -> Result<Restored, String> {
     let mut generations = generations(folder).map_err(|error| error.to_string())?;
     let (_, newest) = generations.pop().ok_or("there is no database")?;
     for (_, older) in generations {
         fs::remove_dir_all(older).map_err(|error| error.to_string())?;
     }
     let restored = load_with_deadline(newest, OPEN_DEADLINE)?;
-    if restored.applied.last_applied != marked {
+    if restored.applied.last_applied != mark.last_applied {
         return Err("it is not at the log index of the clean-shutdown mark".to_owned());
+    }
+    if CleanMark::of(mark.last_applied, &restored.registry) != *mark {
+        return Err("its records are not those of the clean-shutdown mark".to_owned());
     }
     if restored.applied.last_applied < covered {
         return Err("the newest Raft snapshot is ahead of it".to_owned());

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 
 use super::{
+    clean_mark::CleanMark,
     pending::{Pending, PendingBatch, RoomBytesMap},
     restore::Restored,
     store::{AppliedState, Store},
@@ -30,6 +31,8 @@ pub(super) struct Core {
     pub(super) store: Arc<Store>,
     /// Why the store cannot be written any more: the node stops.
     pub(super) failure: Option<String>,
+    /// The node is stopping: what would be applied now is applied after the next start.
+    closed: bool,
 }
 
 /// What one write to the store is about, and what to read it from.
@@ -52,7 +55,7 @@ pub struct SharedRegistry {
 impl Core {
     pub(super) fn new(restored: Restored) -> Self {
         let Restored { registry, applied, store } = restored;
-        Self { registry, applied, pending: Pending::default(), store: Arc::new(store), failure: None }
+        Self { registry, applied, pending: Pending::default(), store: Arc::new(store), failure: None, closed: false }
     }
 
     pub(super) fn take_unwritten(&mut self) -> Option<Unwritten> {
@@ -127,6 +130,9 @@ impl SharedRegistry {
             if let Some(failure) = &core.failure {
                 return Err(io::Error::other(failure.clone()));
             }
+            if core.closed {
+                return Err(io::Error::other("the state machine is closed"));
+            }
             let (reply, changes, events) = change(&mut core);
             core.applied.last_applied = Some(log_id);
             (reply, events, core.pending.note(changes))
@@ -170,16 +176,17 @@ impl SharedRegistry {
         self.events.lag(revision);
     }
 
-    /// Writes what is left and ends the writer; gives the store and how far it has come. Blocks.
-    pub(super) fn stop_writer(&self) -> io::Result<(Arc<Store>, Option<LogId>)> {
+    /// Writes what is left and ends the writer; gives the store and what it holds now. Blocks.
+    pub(super) fn stop_writer(&self) -> io::Result<(Arc<Store>, CleanMark)> {
         let (done, ended) = mpsc::channel();
         let stopped = || io::Error::other("the store's writer has ended");
+        self.core.write().closed = true;
         self.writer.send(Order::Stop(done)).map_err(|_| stopped())?;
         ended.recv().map_err(|_| stopped())?;
         let core = self.core.read();
         match &core.failure {
             Some(failure) => Err(io::Error::other(failure.clone())),
-            None => Ok((Arc::clone(&core.store), core.applied.last_applied)),
+            None => Ok((Arc::clone(&core.store), CleanMark::of(core.applied.last_applied, &core.registry))),
         }
     }
 

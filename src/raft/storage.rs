@@ -157,11 +157,11 @@ impl Storage {
         }
         let stopped = self.registry.stop_writer();
         self.log.close().map_err(io)?;
-        let (store, last_applied) = stopped.map_err(io)?;
+        let (store, mark) = stopped.map_err(io)?;
         store.close().map_err(io)?;
         sync_tree(store.folder()).map_err(io)?;
         sync_tree(&self.data_dir.join("sled")).map_err(io)?;
-        clean_mark::leave(&self.data_dir, last_applied).map_err(io)
+        clean_mark::leave(&self.data_dir, &mark).map_err(io)
     }
 }
 

@@ -10,7 +10,9 @@
 //! value begins with a checksum of its key and content.
 
 use std::{
-    fmt, io,
+    fmt,
+    fs::File,
+    io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -26,6 +28,8 @@ use crate::{
     registry::{Record, RecordKind},
 };
 
+/// The file that sled keeps locked while it is open.
+const DATABASE_FILE: &str = "db";
 const APPLIED_KEY: &[u8] = b"a";
 const ROOM_BYTES: u8 = b'b';
 /// sled's page cache in bytes: the registry itself is in memory, so little is read.
@@ -134,10 +138,11 @@ impl Store {
 
     /// Writes out what sled holds back and closes it; the files are not yet synced.
     pub(super) fn close(&self) -> io::Result<()> {
-        match self.database.write().take() {
-            Some(database) => database.flush().map(drop).map_err(sled_error),
-            None => Ok(()),
-        }
+        let Some(database) = self.database.write().take() else { return Ok(()) };
+        database.flush().map_err(sled_error)?;
+        drop(database);
+        // sled's own threads hold the database a little longer: its file is locked as long as they do.
+        File::open(self.folder.join(DATABASE_FILE))?.lock()
     }
 
     /// Another store has taken its place: its folder goes with its last user.

@@ -154,11 +154,19 @@ async fn what_was_acknowledged_is_there_after_all_nodes_restart() {
     let room = register_room(&first, &second).await;
     let snapshot = snapshot_of(&room, 1, "seven rounds");
     third.save_snapshot(room.epoch, &snapshot).await.unwrap();
+    let place = |handle: &Arc<RaftAdapter>| {
+        let node = handle.node().unwrap();
+        (node.status().cluster_id, node.registry().last_applied().map(|log_id| log_id.index))
+    };
+    let before: Vec<_> = nodes.handles.iter().map(place).collect();
     for handle in &nodes.handles {
         handle.disconnect().await.unwrap();
     }
     nodes.connect().await;
-    for handle in &nodes.handles {
+    for (handle, (cluster_id, applied)) in nodes.handles.iter().zip(before) {
+        let (cluster_now, applied_now) = place(handle);
+        assert_eq!(cluster_now, cluster_id, "it is the same cluster");
+        assert!(applied_now >= applied, "{applied_now:?} is behind {applied:?}");
         let found = handle.room(&room.room_id, Consistency::Linearizable).await.unwrap().expect("it was acknowledged");
         assert_eq!((found.epoch, &found.metadata), (room.epoch, &room.metadata));
         assert_eq!(handle.load_snapshot(&room.room_id).await.unwrap(), Some(snapshot.clone()));
