@@ -14,6 +14,9 @@ mod memory;
 mod ownership;
 mod ownership_races;
 #[cfg(feature = "raft")]
+#[path = "../support/ports.rs"]
+mod ports;
+#[cfg(feature = "raft")]
 mod raft;
 mod room_queries;
 mod rooms;

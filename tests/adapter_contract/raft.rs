@@ -1,10 +1,6 @@
 //! The Raft backend: clusters of nodes in this process, talking over loopback.
 
-use std::{
-    net::{SocketAddr, UdpSocket},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use roomraft::{
@@ -15,7 +11,10 @@ use roomraft::{
 };
 use tempfile::TempDir;
 
-use crate::cluster::{Backend, Cluster, Handle};
+use crate::{
+    cluster::{Backend, Cluster, Handle},
+    ports::free_address,
+};
 
 /// One node that is a cluster of its own.
 pub async fn start_one() -> Cluster {
@@ -50,9 +49,4 @@ fn node(folder: &TempDir, name: &str, listen: SocketAddr, peers: &[SocketAddr]) 
     config.lease = Duration::from_secs(2);
     let options = RaftOptions { call_max: Duration::from_secs(20), ..RaftOptions::new(config) };
     Arc::new(RaftAdapter::new(options))
-}
-
-/// A port that was free a moment ago.
-fn free_address() -> SocketAddr {
-    UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).unwrap()
 }

@@ -136,7 +136,7 @@ fn each_new_secret_is_another_and_long_enough() {
 
 #[test]
 fn a_command_without_a_node_says_so_and_fails() {
-    let port = crate::support::process::free_port();
+    let port = crate::support::ports::free_port();
     for command in ["status", "servers", "rooms"] {
         let told = run(&[command, "--ops", &format!("127.0.0.1:{port}")]);
         assert_eq!((told.code, told.stdout.as_str()), (Some(1), ""), "{}", told.stderr);

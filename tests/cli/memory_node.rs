@@ -5,10 +5,7 @@ use std::net::TcpListener;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::support::{
-    player::Player,
-    process::{Node, free_port},
-};
+use crate::support::{player::Player, ports::free_port, process::Node};
 
 /// A started node on the memory adapter that serves players.
 pub(crate) async fn node(folder: &tempfile::TempDir, arguments: &[&str]) -> Node {

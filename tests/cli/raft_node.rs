@@ -9,7 +9,8 @@ use crate::{
     garbage::{metric, noise},
     support::{
         player::Player,
-        process::{Cluster, Node, free_port},
+        ports::free_port,
+        process::{Cluster, Node},
         wait::until,
     },
 };

@@ -2,6 +2,9 @@
 #![allow(unreachable_pub, missing_docs, reason = "nobody sees the items of a test binary")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
 
+mod killed;
+#[path = "../support/ports.rs"]
+mod ports;
 mod three_nodes;
 #[path = "../support/wait.rs"]
 mod wait;

@@ -1,11 +1,6 @@
 //! Three nodes in this process, of which some stop.
 
-use std::{
-    collections::BTreeMap,
-    net::{SocketAddr, UdpSocket},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use openraft::async_runtime::WatchReceiver;
@@ -24,7 +19,7 @@ use roomraft::{
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::wait::until;
+use crate::{ports::free_address, wait::until};
 
 struct Nodes {
     handles: Vec<Arc<RaftAdapter>>,
@@ -40,8 +35,7 @@ async fn start(call_max: Duration) -> Nodes {
 /// Three nodes that are not connected yet.
 fn place(call_max: Duration, change: impl Fn(&mut RaftConfig)) -> Nodes {
     let folder = tempfile::tempdir().unwrap();
-    let addresses: [SocketAddr; 3] =
-        std::array::from_fn(|_| UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).unwrap());
+    let addresses: [SocketAddr; 3] = std::array::from_fn(|_| free_address());
     let node = |at: usize| {
         let name = format!("s{at}");
         let secret = ClusterSecret::parse("the secret of these tests' nodes").unwrap();

@@ -1,7 +1,7 @@
 //! A few nodes on free ports, with folders that last as long as the test.
 
 use std::{
-    net::{SocketAddr, UdpSocket},
+    net::SocketAddr,
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -15,6 +15,8 @@ use roomraft::{
 };
 use tempfile::TempDir;
 
+use crate::ports::free_address;
+
 /// Far more than anything takes here, even on a loaded machine.
 pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
@@ -22,11 +24,6 @@ pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 pub(crate) struct Place {
     pub(crate) config: RaftConfig,
     _folder: TempDir,
-}
-
-/// A port that was free a moment ago.
-pub(crate) fn free_address() -> SocketAddr {
-    UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port")
 }
 
 /// How the nodes of all clusters here know each other. Stretched once, since that takes its time.

@@ -1,6 +1,9 @@
 //! How a cluster comes about, grows, and comes back.
 
-use crate::cluster::{Place, free_address, joined, leader_of, places, start_all, stop_all, until, write};
+use crate::{
+    cluster::{Place, joined, leader_of, places, start_all, stop_all, until, write},
+    ports::free_address,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_node_alone_is_a_cluster() {

@@ -5,4 +5,6 @@
 mod cluster;
 mod failures;
 mod formation;
+#[path = "../support/ports.rs"]
+mod ports;
 mod refusals;

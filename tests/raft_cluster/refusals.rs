@@ -2,7 +2,10 @@
 
 use std::net::UdpSocket;
 
-use crate::cluster::{DEADLINE, Place, free_address, joined, places, security, start_all, stop_all, until, write};
+use crate::{
+    cluster::{DEADLINE, Place, joined, places, security, start_all, stop_all, until, write},
+    ports::free_address,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fresh_node_with_another_secret_ends_and_says_why() {

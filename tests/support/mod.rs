@@ -9,5 +9,6 @@
 )]
 
 pub mod player;
+pub mod ports;
 pub mod process;
 pub mod wait;

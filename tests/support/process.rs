@@ -2,7 +2,6 @@
 
 use std::{
     fs::File,
-    net::{TcpListener, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
 };
@@ -13,18 +12,7 @@ use nix::{
 };
 use serde_json::Value;
 
-use super::wait::until;
-
-/// A port on loopback that nobody listens on, for TCP and UDP alike. It lies below those that the system gives to
-/// outgoing connections, one of which could take it before the node does.
-pub fn free_port() -> u16 {
-    loop {
-        let port = rand::random_range(10_000..32_000);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() && UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
+use super::{ports::free_address, wait::until};
 
 /// One node: its addresses, its folder and, while it runs, its process.
 pub struct Node {
@@ -41,7 +29,7 @@ pub struct Node {
 impl Node {
     /// A node of the raft adapter that has not been started.
     pub fn new(folder: &Path, server_id: &str) -> Self {
-        let address = || format!("127.0.0.1:{}", free_port());
+        let address = || free_address().to_string();
         Self {
             server_id: server_id.to_owned(),
             listen: address(),

@@ -1,0 +1,150 @@
+//! Three processes, all killed at once while they take locks: what was granted is still held.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    time::Duration,
+};
+
+use roomraft::{
+    adapter::{Consistency, DistributedAdapter, RaftAdapter, RaftOptions},
+    model::{LockToken, ServerId},
+    quic::{ClusterSecret, ClusterSecurity},
+    raft::RaftConfig,
+};
+
+use crate::ports::free_address;
+
+const FOLDER: &str = "ROOMRAFT_TEST_NODE_FOLDER";
+const ADDRESSES: &str = "ROOMRAFT_TEST_NODE_ADDRESSES";
+const NUMBER: &str = "ROOMRAFT_TEST_NODE_NUMBER";
+const HELD: Duration = Duration::from_mins(30);
+
+/// Not a test of its own: the process that is killed. It does what the lines on its standard input say.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn node_process() {
+    let Ok(number) = std::env::var(NUMBER) else { return };
+    let handle = RaftAdapter::new(options(number.parse().unwrap()));
+    handle.connect().await.unwrap();
+    handle.servers(Consistency::Linearizable).await.unwrap();
+    let node = handle.node().unwrap();
+    let applied = node.registry().last_applied().map_or(0, |log_id| log_id.index);
+    println!("cluster {} {applied}", node.status().cluster_id.unwrap());
+    let mut orders = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(tokio::io::stdin()));
+    while let Some(order) = orders.next_line().await.unwrap() {
+        match order.split(' ').collect::<Vec<_>>()[..] {
+            ["take", prefix] => {
+                for at in 0_u64.. {
+                    let key = format!("{prefix}-{at}");
+                    let token = handle.acquire_lock(&key, HELD).await.unwrap().expect("it was nobody's");
+                    println!("granted {key} {}", token.0);
+                }
+            }
+            ["check", key, token] => {
+                let token = LockToken(token.parse().unwrap());
+                let held = handle.extend_lock(key, token, HELD).await.unwrap();
+                let free = handle.acquire_lock(key, HELD).await.unwrap().is_some();
+                println!("checked {key} {held} {free}");
+            }
+            _ => panic!("an unknown order: {order}"),
+        }
+    }
+}
+
+fn options(number: usize) -> RaftOptions {
+    let folder = std::env::var(FOLDER).unwrap();
+    let addresses = std::env::var(ADDRESSES).unwrap();
+    let peers: Vec<String> = addresses.split(',').map(str::to_owned).collect();
+    let name = format!("s{number}");
+    let secret = ClusterSecret::parse("the secret of these processes' cluster").unwrap();
+    let data_dir = Path::new(&folder).join(&name);
+    let mut config = RaftConfig::new(ServerId::new(name).unwrap(), data_dir, ClusterSecurity::Secret(secret));
+    config.listen = peers[number].parse::<SocketAddr>().unwrap();
+    config.peers = peers;
+    RaftOptions { call_max: Duration::from_secs(20), ..RaftOptions::new(config) }
+}
+
+struct Process {
+    child: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Process {
+    fn start(folder: &Path, addresses: &str, number: usize) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "killed::node_process", "--nocapture"])
+            .env(FOLDER, folder)
+            .env(ADDRESSES, addresses)
+            .env(NUMBER, number.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (orders, answers) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Self { child, orders, answers: BufReader::new(answers) }
+    }
+
+    fn order(&mut self, order: &str) {
+        writeln!(self.orders, "{order}").unwrap();
+    }
+
+    /// The next line that says `what`, in words; ends with the process, which the test harness does not let live for
+    /// ever.
+    fn answer(&mut self, what: &str) -> Vec<String> {
+        loop {
+            let mut line = String::new();
+            assert!(self.answers.read_line(&mut line).unwrap() > 0, "the process ended before it said {what}");
+            if let Some((_, said)) = line.split_once(&format!("{what} ")) {
+                return said.split_whitespace().map(str::to_owned).collect();
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn start_all(folder: &Path, addresses: &str) -> (Vec<Process>, String, u64) {
+    let mut processes: Vec<_> = (0..3).map(|number| Process::start(folder, addresses, number)).collect();
+    let said: Vec<_> = processes.iter_mut().map(|process| process.answer("cluster")).collect();
+    assert!(said.iter().all(|words| words[0] == said[0][0]), "one cluster: {said:?}");
+    let applied = said.iter().map(|words| words[1].parse::<u64>().unwrap()).max().unwrap();
+    (processes, said[0][0].clone(), applied)
+}
+
+#[test]
+fn locks_are_held_after_all_processes_were_killed_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let addresses: Vec<_> = (0..3).map(|_| free_address().to_string()).collect();
+    let addresses = addresses.join(",");
+    let (mut granted, mut cluster, mut newest) = (Vec::new(), None, 0_u64);
+    for (round, count) in [20, 55].into_iter().enumerate() {
+        let (mut processes, name, _) = start_all(folder.path(), &addresses);
+        assert_eq!(*cluster.get_or_insert(name.clone()), name, "it is the same cluster");
+        for (number, process) in processes.iter_mut().enumerate() {
+            process.order(&format!("take lock-{round}-{number}"));
+        }
+        for process in &mut processes {
+            granted.extend((0..count).map(|_| process.answer("granted")));
+        }
+        // A token is the log index that granted it.
+        newest = granted.iter().map(|lock| lock[1].parse().unwrap()).max().unwrap();
+        for process in &mut processes {
+            process.child.kill().unwrap();
+        }
+    }
+    let (mut processes, _, applied) = start_all(folder.path(), &addresses);
+    assert!(applied >= newest, "{applied} is applied, {newest} was acknowledged");
+    for (lock, number) in granted.iter().zip((0..3).cycle()) {
+        let process = &mut processes[number];
+        process.order(&format!("check {} {}", lock[0], lock[1]));
+        assert_eq!(process.answer("checked"), [&lock[0], "true", "false"], "still held, and by nobody else");
+    }
+}
