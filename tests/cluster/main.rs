@@ -9,3 +9,4 @@ mod death;
 mod formation;
 mod joining;
 mod restart;
+mod rolling;
