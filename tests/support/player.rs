@@ -8,7 +8,9 @@ use tokio::{
     net::TcpStream,
     time::{Instant, timeout, timeout_at},
 };
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config, tungstenite::Message,
+};
 
 use super::wait::DEADLINE;
 
@@ -42,6 +44,8 @@ pub struct Place {
 /// One connection of one player.
 pub struct Player {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// Whom it trusts, where that is not for the system to say.
+    connector: Option<Connector>,
     next_id: u64,
     messages: VecDeque<(String, Value)>,
     /// How many redirects were followed to get here.
@@ -50,9 +54,14 @@ pub struct Player {
 
 impl Player {
     pub async fn connect(address: &str) -> Result<Self, CallError> {
+        Self::connect_by(address, None).await
+    }
+
+    /// The same, by `wss://` with trust of the test's own.
+    pub async fn connect_by(address: &str, connector: Option<Connector>) -> Result<Self, CallError> {
         let url = if address.contains("://") { address.to_owned() } else { format!("ws://{address}/") };
-        match timeout(DEADLINE, connect_async(url)).await {
-            Ok(Ok((socket, _))) => Ok(Self { socket, next_id: 1, messages: VecDeque::new(), redirects: 0 }),
+        match timeout(DEADLINE, connect_async_tls_with_config(url, None, false, connector.clone())).await {
+            Ok(Ok((socket, _))) => Ok(Self { socket, connector, next_id: 1, messages: VecDeque::new(), redirects: 0 }),
             Ok(Err(error)) => Err(CallError::Gone(error.to_string())),
             Err(_) => Err(CallError::Gone("no connection in time".to_owned())),
         }
@@ -93,7 +102,7 @@ impl Player {
                     Place { room_id: text("roomId"), player_id: text("playerId"), session_token: text("sessionToken") };
                 return Ok((self, place));
             };
-            self = Self::connect(address).await?;
+            self = Self::connect_by(address, self.connector.take()).await?;
             self.redirects = hop;
             let input = json!({ "roomId": answer["roomId"], "reservation": answer["reservation"] });
             answer = self.call("JoinRoom", input).await?;
