@@ -25,6 +25,8 @@ pub(super) struct GroupCommit {
     pub(super) bytes_written: u64,
     waiting: Waiting,
     in_flight: bool,
+    /// Why nothing can be made durable any more: what was written before may be torn.
+    failure: Option<String>,
     done: mpsc::UnboundedSender<FlushOutcome>,
 }
 
@@ -44,7 +46,7 @@ pub(super) type FlushOutcome = Result<(), String>;
 impl GroupCommit {
     pub(super) fn new(log: raft_log::RaftLog<LogTypes>, done: mpsc::UnboundedSender<FlushOutcome>) -> Self {
         let bytes_written = log.on_disk_size();
-        Self { log: Some(log), bytes_written, waiting: Waiting::default(), in_flight: false, done }
+        Self { log: Some(log), bytes_written, waiting: Waiting::default(), in_flight: false, failure: None, done }
     }
 
     pub(super) fn log(&self) -> io::Result<&raft_log::RaftLog<LogTypes>> {
@@ -63,6 +65,11 @@ impl GroupCommit {
 
     /// Has `callback` called once all that was written before now is durable.
     pub(super) fn complete_when_durable(&mut self, callback: IOFlushed<TypeConfig>) -> io::Result<()> {
+        if let Some(failure) = &self.failure {
+            let failure = failure.clone();
+            callback.io_completed(Err(io::Error::other(failure.clone())));
+            return Err(io::Error::other(failure));
+        }
         self.waiting.0.push(callback);
         if self.in_flight { Ok(()) } else { self.start_flush() }
     }
@@ -73,8 +80,14 @@ impl GroupCommit {
         if self.waiting.0.is_empty() { Ok(()) } else { self.start_flush() }
     }
 
-    /// After a failed flush nothing more is ever acknowledged: everybody who waits hears of it.
-    pub(super) fn fail_waiting(&mut self, reason: &str) {
+    /// After a failed flush nothing more is ever acknowledged: everybody who waits hears of it, and whoever comes
+    /// later.
+    pub(super) fn fail(&mut self, reason: &str) {
+        self.failure.get_or_insert_with(|| reason.to_owned());
+        self.fail_waiting(reason);
+    }
+
+    fn fail_waiting(&mut self, reason: &str) {
         for callback in self.waiting.0.drain(..) {
             callback.io_completed(Err(io::Error::other(reason.to_owned())));
         }
@@ -83,7 +96,7 @@ impl GroupCommit {
     fn start_flush(&mut self) -> io::Result<()> {
         let covered = std::mem::take(&mut self.waiting);
         self.in_flight = true;
-        let report = FlushReport { covered, done: self.done.clone() };
+        let report = FlushReport { covered, done: self.done.clone(), told: false };
         self.log_mut()?.flush(true, Some(report))
     }
 }
@@ -97,6 +110,7 @@ fn closed() -> io::Error {
 pub(super) struct FlushReport {
     covered: Waiting,
     done: mpsc::UnboundedSender<FlushOutcome>,
+    told: bool,
 }
 
 impl raft_log::Callback for FlushReport {
@@ -105,6 +119,7 @@ impl raft_log::Callback for FlushReport {
         for callback in self.covered.0.drain(..) {
             callback.io_completed(outcome.clone().map_err(io::Error::other));
         }
+        self.told = true;
         // Nobody listens once the log store is closed.
         let _ = self.done.send(outcome);
     }
@@ -112,9 +127,44 @@ impl raft_log::Callback for FlushReport {
 
 impl Drop for FlushReport {
     fn drop(&mut self) {
-        // The flush thread has ended with this request in its queue: those who wait must not hang.
-        for callback in self.covered.0.drain(..) {
-            callback.io_completed(Err(io::Error::other("the log was closed before it was flushed")));
+        if self.told {
+            return;
         }
+        // The flush thread has ended with this request in its queue: those who wait must not hang.
+        let reason = "the log was closed before it was flushed";
+        for callback in self.covered.0.drain(..) {
+            callback.io_completed(Err(io::Error::other(reason)));
+        }
+        let _ = self.done.send(Err(reason.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use openraft::type_config::TypeConfigExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn after_a_failure_everybody_is_told_and_nobody_waits() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = raft_log::Config::new(folder.path().to_str().expect("plain text"));
+        let log = raft_log::RaftLog::<LogTypes>::open(Arc::new(config)).expect("opened");
+        let (done, mut outcomes) = mpsc::unbounded_channel();
+        let mut group = GroupCommit::new(log, done);
+        group.fail("the disk is gone");
+        let (callback, told) = TypeConfig::oneshot();
+        let refused = group.complete_when_durable(IOFlushed::signal(callback)).expect_err("it has failed");
+        assert_eq!(refused.to_string(), "the disk is gone");
+        assert!(told.await.expect("told").is_err());
+
+        // A request that the flush thread never comes to counts as a failed flush.
+        let (callback, told) = TypeConfig::oneshot();
+        let covered = Waiting(vec![IOFlushed::signal(callback)]);
+        drop(FlushReport { covered, done: group.done.clone(), told: false });
+        assert!(told.await.expect("told").is_err());
+        assert!(matches!(outcomes.recv().await, Some(Err(_))));
     }
 }

@@ -171,7 +171,7 @@ async fn run_flusher(shared: Weak<Mutex<GroupCommit>>, mut outcomes: mpsc::Unbou
         let outcome = outcome.and_then(|()| group.flush_ended().map_err(|error| error.to_string()));
         if let Err(reason) = outcome {
             tracing::error!(%reason, "the Raft log cannot be written: this node stops");
-            group.fail_waiting(&reason);
+            group.fail(&reason);
             return;
         }
     }
@@ -257,13 +257,20 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         group.complete_when_durable(callback)
     }
 
+    /// Durable once it returns: what follows may be a snapshot's file, which must never meet the entries that it
+    /// contradicts.
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> io::Result<()> {
         let index = last_log_id.map_or(0, |log_id| log_id.index + 1);
-        let mut group = self.shared.lock();
-        if index >= LogTypes::next_log_index(group.log()?.log_state().last()) {
-            return Ok(());
+        let (callback, durable) = TypeConfig::oneshot();
+        {
+            let mut group = self.shared.lock();
+            if index >= LogTypes::next_log_index(group.log()?.log_state().last()) {
+                return Ok(());
+            }
+            group.log_mut()?.truncate(index)?;
+            group.complete_when_durable(IOFlushed::signal(callback))?;
         }
-        group.log_mut()?.truncate(index).map(drop)
+        durable.await.map_err(|_| io::Error::other("the log was closed before it was flushed"))?
     }
 
     /// raft-log removes files only behind a flush of the record that says what was purged.
