@@ -137,8 +137,20 @@ impl Running {
         tasks.spawn(self.neighbours(others.clone()).watch());
         tasks.spawn(trigger_snapshots(self.raft.clone(), Arc::clone(&self.storage), config.snapshots.log_bytes));
         tasks.spawn(report_end(self.raft.clone(), Arc::clone(&fatal), stopping.clone()));
-        tasks.spawn(become_member(self.bootstrapper(others, config), Arc::clone(&self.storage), joined, fatal));
-        stopping.cancelled().await;
+        tasks.spawn(become_member(
+            self.bootstrapper(others, config),
+            Arc::clone(&self.storage),
+            joined,
+            Arc::clone(&fatal),
+        ));
+        tokio::select! {
+            () = stopping.cancelled() => {}
+            () = first_panic(&mut tasks) => {
+                error!("a task of this node has ended by a fault of the program");
+                fatal.send_replace(Some("a task of this node has ended by a fault of the program".to_owned()));
+                stopping.cancelled().await;
+            }
+        }
         hand_over(&self.raft).await;
         tasks.shutdown().await;
         self.close().await;
@@ -184,6 +196,17 @@ impl Running {
     }
 }
 
+/// Returns once a task has panicked; a node without one of its parts must not go on as if it were whole.
+async fn first_panic(tasks: &mut JoinSet<()>) {
+    loop {
+        match tasks.join_next().await {
+            Some(Err(error)) if error.is_panic() => return,
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
+    }
+}
+
 /// Looks for the cluster until the node is a member, and keeps that.
 async fn become_member(
     bootstrapper: Bootstrapper,
@@ -224,6 +247,11 @@ async fn report_end(raft: RaftHandle, fatal: Arc<watch::Sender<Option<String>>>,
             return;
         }
         if metrics.changed().await.is_err() {
+            // A panic within leaves no last word.
+            if !stopping.is_cancelled() {
+                error!("consensus has ended by a fault of the program");
+                fatal.send_replace(Some("consensus has ended by a fault of the program".to_owned()));
+            }
             return;
         }
     }

@@ -9,7 +9,7 @@ use std::{
 use futures_util::future::join_all;
 use openraft::errors::{InitializeError, RaftError};
 use tokio::time::{Instant, sleep};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::{
     Binding, JoinAnswer, JoinRequest, Own, PledgeAnswer, PledgeRequest, Presence, RecordFile,
@@ -211,7 +211,6 @@ impl Bootstrapper {
                 Err(reason) => why = reason,
             }
         }
-        warn!(why, "cannot join yet");
         why
     }
 }
