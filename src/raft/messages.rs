@@ -138,6 +138,8 @@ pub(super) enum StreamRefusal {
     NotReady(String),
     #[error("it cannot read the request")]
     Malformed,
+    #[error("what it got is damaged: {0}")]
+    Damaged(String),
 }
 
 fn name(cluster_id: Option<ClusterId>) -> String {

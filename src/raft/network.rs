@@ -14,11 +14,13 @@ use openraft::{
     },
 };
 use tokio::time::{sleep, timeout};
+use tracing::error;
 
 use super::{
     SnapshotFile, append_stream,
     links::{LinkError, Links, read_message},
-    messages::{Answer, PeerRequest, PeerResponse, StreamKind},
+    messages::{Answer, PeerRequest, PeerResponse, StreamKind, StreamRefusal},
+    snapshot::read_snapshot,
     types::{Member, NodeNumber, Snapshot, TypeConfig, Vote},
     wire::{SnapshotFrame, WireVote},
 };
@@ -193,8 +195,25 @@ impl NodeClient {
         let answer: Option<Answer<WireVote>> = read_message(&mut receive).await.map_err(|error| lost(&error))?;
         match answer {
             Some(Ok(vote)) => Ok(SnapshotResponse::new(vote.into())),
-            Some(Err(refusal)) => Err(lost(&refusal)),
+            Some(Err(refusal)) => {
+                if matches!(refusal, StreamRefusal::Damaged(_)) {
+                    look_for_damage(file).await;
+                }
+                Err(lost(&refusal))
+            }
             None => Err(self.wrong_answer()),
         }
     }
+}
+
+/// Finds out whether a snapshot that its receiver refused is bad here already: then another is made.
+async fn look_for_damage(file: SnapshotFile) {
+    let looked = tokio::task::spawn_blocking(move || {
+        if let Err(error) = read_snapshot(&file, |_| Ok(())) {
+            error!(file = %file.path().display(), %error, "a Raft snapshot is damaged on this node's disk: another is made");
+            file.note_damage();
+        }
+    });
+    // Where it panicked the next refusal looks again.
+    let _ = looked.await;
 }

@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt, stream};
 use metrics::counter;
 use openraft::{async_runtime::WatchReceiver, raft::AppendEntriesRequest};
 use quinn::{RecvStream, SendStream};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{
     RaftHandle, SnapshotFolder,
@@ -21,7 +21,9 @@ use super::{
         Answer, ApplicationRefusal, ApplicationRequest, ApplicationResponse, PeerRequest, PeerResponse, StreamHead,
         StreamKind, StreamRefusal,
     },
-    types::{NodeNumber, Snapshot, TypeConfig},
+    snapshot::check_snapshot,
+    snapshot_file::SnapshotFile,
+    types::{NodeNumber, Snapshot, SnapshotMeta, TypeConfig, Vote},
     wire::{AppendAnswer, AppendFrame, SnapshotFrame, WireVote},
 };
 use crate::quic::{FRAME_BYTES_MAX, Hello, StreamHandler, read_frame};
@@ -116,26 +118,40 @@ impl Service {
         Ok(())
     }
 
+    /// Receives a snapshot and has it installed. What is not whole is refused before anything is replaced: the leader
+    /// sends it again.
     async fn install(&self, frame: SnapshotFrame, mut send: SendStream, mut receive: RecvStream) -> Served {
         let length = frame.length;
         let (vote, meta) = frame.into_parts().ok_or("a snapshot with a membership that cannot be")?;
+        let received = match self.receive(length, &mut receive).await {
+            Ok(received) => check(received, vote, meta.clone()).await,
+            Err(reason) => Err(StreamRefusal::NotReady(reason)),
+        };
+        let answer: Answer<WireVote> = match received {
+            Ok(snapshot) => match self.raft.install_full_snapshot(vote, Snapshot { meta, snapshot }).await {
+                Ok(response) => Ok(response.vote.into()),
+                Err(fatal) => Err(StreamRefusal::NotReady(text(fatal))),
+            },
+            Err(refusal) => Err(refusal),
+        };
+        if let Err(refusal) = &answer {
+            warn!(%refusal, "a snapshot from the leader was not installed: it is sent again");
+        }
+        write_message(&mut send, &answer).await.map_err(text)
+    }
+
+    async fn receive(&self, length: u64, receive: &mut RecvStream) -> Result<SnapshotFile, String> {
         let folder = self.snapshots.clone();
         let received = tokio::task::spawn_blocking(move || folder.receive(length)).await;
         let mut incoming = received.map_err(text)?.map_err(text)?;
         while incoming.received() < length {
-            let chunk = read_frame(&mut receive, FRAME_BYTES_MAX).await.map_err(text)?;
+            let chunk = read_frame(receive, FRAME_BYTES_MAX).await.map_err(text)?;
             let chunk = chunk.ok_or("the sender of a snapshot gave up")?;
             let written = tokio::task::spawn_blocking(move || incoming.write_chunk(&chunk).map(|()| incoming)).await;
             incoming = written.map_err(text)?.map_err(text)?;
         }
         let finished = tokio::task::spawn_blocking(move || incoming.finish()).await;
-        let snapshot = Snapshot { meta, snapshot: finished.map_err(text)?.map_err(text)? };
-        let installed = self.raft.install_full_snapshot(vote, snapshot).await;
-        let answer: Answer<WireVote> = match installed {
-            Ok(response) => Ok(response.vote.into()),
-            Err(fatal) => Err(StreamRefusal::NotReady(text(fatal))),
-        };
-        write_message(&mut send, &answer).await.map_err(text)
+        finished.map_err(text)?.map_err(text)
     }
 
     async fn answer(&self, from: Hello, request: PeerRequest) -> Answer<PeerResponse> {
@@ -188,6 +204,18 @@ impl Service {
             Ok(Err(error)) => Err(StreamRefusal::NotReady(text(error))),
             Err(error) => Err(StreamRefusal::NotReady(text(error))),
         }
+    }
+}
+
+/// Whether a snapshot that was received may be handed to consensus, which takes a bad one for a fault of this node.
+async fn check(snapshot: SnapshotFile, vote: Vote, meta: SnapshotMeta) -> Answer<SnapshotFile> {
+    if meta.last_log_id.is_some_and(|last| last.leader_id > vote.leader_id) {
+        return Err(StreamRefusal::Damaged("it goes on after the leader's own term".to_owned()));
+    }
+    let checked = tokio::task::spawn_blocking(move || check_snapshot(&snapshot, &meta).map(|()| snapshot)).await;
+    match checked {
+        Ok(checked) => checked.map_err(|error| StreamRefusal::Damaged(error.to_string())),
+        Err(error) => Err(StreamRefusal::NotReady(text(error))),
     }
 }
 

@@ -212,6 +212,12 @@ pub(super) fn read_snapshot(
     }
 }
 
+/// Checks a snapshot that a leader has sent: whole, and the one that was announced. Blocks.
+pub(super) fn check_snapshot(file: &SnapshotFile, announced: &SnapshotMeta) -> io::Result<()> {
+    let found = read_snapshot(file, |_| Ok(()))?;
+    if found == *announced { Ok(()) } else { Err(invalid("it is not the one that was announced")) }
+}
+
 struct Source<R> {
     file: BufReader<R>,
     checksum: crc32fast::Hasher,

@@ -8,7 +8,10 @@ use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// How many bytes are read or sent at once; a chunk is never larger.
@@ -19,9 +22,26 @@ pub const SNAPSHOT_CHUNK_BYTES: usize = 256 * 1024;
 /// It keeps the file open, so that a newer snapshot may replace it while it is still being read.
 #[derive(Debug, Clone)]
 pub struct SnapshotFile {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     path: PathBuf,
-    file: Arc<File>,
+    file: File,
     length: u64,
+    /// Whether it is only on its way: it goes with its last user, unless it was renamed.
+    temporary: bool,
+    damaged: AtomicBool,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.temporary {
+            // It was renamed, or the folder is swept at the next start.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 impl SnapshotFile {
@@ -30,19 +50,33 @@ impl SnapshotFile {
     /// # Errors
     /// That of the file system.
     pub fn open(path: &Path) -> io::Result<Self> {
+        Self::open_as(path, false)
+    }
+
+    fn open_as(path: &Path, temporary: bool) -> io::Result<Self> {
         let file = File::open(path)?;
-        let length = file.metadata()?.len();
-        Ok(Self { path: path.to_owned(), file: Arc::new(file), length })
+        let (path, length) = (path.to_owned(), file.metadata()?.len());
+        Ok(Self { shared: Arc::new(Shared { path, file, length, temporary, damaged: AtomicBool::new(false) }) })
     }
 
     /// Where it is, or was: the newest snapshot alone keeps its name.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.shared.path
     }
 
     /// Its size in bytes.
     pub fn length(&self) -> u64 {
-        self.length
+        self.shared.length
+    }
+
+    /// Notes that its bytes are not those that were written: a new one has to be made.
+    pub(super) fn note_damage(&self) {
+        self.shared.damaged.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether damage was noted.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.shared.damaged.load(Ordering::Relaxed)
     }
 
     /// The bytes from `offset` on, [`SNAPSHOT_CHUNK_BYTES`] at most; empty at the end. Blocks.
@@ -50,9 +84,9 @@ impl SnapshotFile {
     /// # Errors
     /// That of the file system.
     pub fn read_chunk(&self, offset: u64) -> io::Result<Vec<u8>> {
-        let wanted = self.length.saturating_sub(offset).min(SNAPSHOT_CHUNK_BYTES as u64);
+        let wanted = self.length().saturating_sub(offset).min(SNAPSHOT_CHUNK_BYTES as u64);
         let mut chunk = vec![0; usize::try_from(wanted).unwrap_or(0)];
-        std::os::unix::fs::FileExt::read_exact_at(&*self.file, &mut chunk, offset)?;
+        std::os::unix::fs::FileExt::read_exact_at(&self.shared.file, &mut chunk, offset)?;
         Ok(chunk)
     }
 
@@ -71,7 +105,7 @@ pub struct SnapshotReader {
 
 impl Read for SnapshotReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = std::os::unix::fs::FileExt::read_at(&*self.file.file, buffer, self.position)?;
+        let read = std::os::unix::fs::FileExt::read_at(&self.file.shared.file, buffer, self.position)?;
         self.position += read as u64;
         Ok(read)
     }
@@ -116,7 +150,8 @@ impl IncomingSnapshot {
         Ok(())
     }
 
-    /// The whole file, ready to be installed. It is made durable by the installation. Blocks.
+    /// The whole file, ready to be installed. It is made durable by the installation; without one it is removed with
+    /// its last user. Blocks.
     ///
     /// # Errors
     /// `InvalidData` where bytes are missing; else that of the file system.
@@ -126,7 +161,7 @@ impl IncomingSnapshot {
         }
         self.file.flush()?;
         self.file.seek(SeekFrom::Start(0))?;
-        let file = SnapshotFile::open(&self.path)?;
+        let file = SnapshotFile::open_as(&self.path, true)?;
         self.finished = true;
         Ok(file)
     }
@@ -171,7 +206,10 @@ mod tests {
             incoming.write_chunk(&chunk).expect("taken");
         }
         let got = incoming.finish().expect("whole");
-        assert_eq!(std::fs::read(got.path()).expect("read"), bytes);
+        let path = got.path().to_owned();
+        assert_eq!(std::fs::read(&path).expect("read"), bytes);
+        drop(got);
+        assert!(!path.exists(), "nobody has installed it");
     }
 
     #[test]

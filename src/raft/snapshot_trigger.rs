@@ -2,6 +2,7 @@
 //!
 //! A snapshot is due when the log has grown, since the last one, by more than a limit and by more
 //! than the last one's size; so the cost of snapshots stays in proportion to what is written.
+//! A snapshot that was found damaged on the disk is replaced as well.
 //! openraft then purges the log behind it, up to the entries that its configuration keeps.
 
 use std::{sync::Arc, time::Duration};
@@ -22,7 +23,8 @@ pub async fn trigger_snapshots(raft: Raft<TypeConfig, StateMachine>, storage: Ar
     loop {
         looks.tick().await;
         let written = storage.log_bytes();
-        if is_due(written.saturating_sub(covered), storage.snapshot_bytes(), log_bytes) {
+        let grown = is_due(written.saturating_sub(covered), storage.snapshot_bytes(), log_bytes);
+        if grown || storage.state_machine().snapshot_is_damaged() {
             covered = written;
             if raft.trigger().snapshot().await.is_err() {
                 return;

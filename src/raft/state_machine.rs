@@ -58,6 +58,11 @@ impl StateMachine {
     pub(super) fn snapshot_bytes(&self) -> u64 {
         self.current.lock().as_ref().map_or(0, |(_, file)| file.length())
     }
+
+    /// Whether the newest Raft snapshot is known to be damaged on the disk.
+    pub(super) fn snapshot_is_damaged(&self) -> bool {
+        self.current.lock().as_ref().is_some_and(|(_, file)| file.is_damaged())
+    }
 }
 
 /// A newer snapshot may have come meanwhile: that one stays.

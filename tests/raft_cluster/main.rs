@@ -8,3 +8,4 @@ mod formation;
 #[path = "../support/ports.rs"]
 mod ports;
 mod refusals;
+mod snapshots;
