@@ -17,9 +17,9 @@ use crate::{
     clock::{Clock, millis},
     model::{
         DistributedEvent, Epoch, EventKind, EventPayload, LockToken, NewRoom, NewServer, NodeId, OrphanClaim, PlayerId,
-        Revision, RoomClaim, RoomEpoch, RoomId, RoomQuery, RoomRegistration, RoomSnapshot, RoomType, RoomUpdate,
-        SeatConfirmation, SeatGrant, SeatRelease, SeatRequest, ServerEpoch, ServerId, ServerRegistration, ServerStatus,
-        ServerUpdate,
+        Revision, RoomClaim, RoomEpoch, RoomId, RoomOffer, RoomQuery, RoomRegistration, RoomSnapshot, RoomType,
+        RoomUpdate, SeatConfirmation, SeatGrant, SeatRelease, SeatRequest, ServerEpoch, ServerId, ServerRegistration,
+        ServerStatus, ServerUpdate,
     },
     registry::{Operation, Registry, Rejection, Reply},
 };
@@ -201,6 +201,18 @@ impl<B: RegistryBackend> DistributedAdapter for B {
 
     async fn claim_room(&self, claim: RoomClaim) -> AdapterResult<RoomRegistration> {
         outcome::room(self.propose(Operation::ClaimRoom(claim)).await?)
+    }
+
+    async fn offer_room(&self, offer: RoomOffer) -> AdapterResult<()> {
+        outcome::done(self.propose(Operation::OfferRoom(offer)).await?)
+    }
+
+    async fn offered_rooms(
+        &self,
+        server_id: &ServerId,
+        consistency: Consistency,
+    ) -> AdapterResult<Vec<RoomRegistration>> {
+        Ok(self.view(consistency).await?.rooms_offered_to(server_id))
     }
 
     async fn claim_orphans(&self, claim: OrphanClaim) -> AdapterResult<Vec<RoomRegistration>> {

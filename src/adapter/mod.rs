@@ -28,8 +28,8 @@ pub use raft::{RaftAdapter, RaftOptions};
 
 use crate::model::{
     DistributedEvent, Epoch, LockToken, NewRoom, NewServer, OrphanClaim, PlayerId, Revision, RoomClaim, RoomEpoch,
-    RoomId, RoomQuery, RoomRegistration, RoomSnapshot, RoomType, RoomUpdate, SeatConfirmation, SeatGrant, SeatRelease,
-    SeatRequest, ServerEpoch, ServerId, ServerRegistration, ServerUpdate,
+    RoomId, RoomOffer, RoomQuery, RoomRegistration, RoomSnapshot, RoomType, RoomUpdate, SeatConfirmation, SeatGrant,
+    SeatRelease, SeatRequest, ServerEpoch, ServerId, ServerRegistration, ServerUpdate,
 };
 
 /// What an adapter's calls give.
@@ -116,6 +116,16 @@ pub trait DistributedAdapter: Send + Sync + fmt::Debug + 'static {
     async fn release_seats(&self, server: &ServerEpoch, releases: Vec<SeatRelease>) -> AdapterResult<()>;
     /// Takes a room over, by compare-and-set of its ownership.
     async fn claim_room(&self, claim: RoomClaim) -> AdapterResult<RoomRegistration>;
+    /// Offers a room to another server, which may claim it until the offer is over: by its time, when either server
+    /// goes offline, when the target drains, or when the owner claims its own room anew. The room stays the owner's
+    /// until then. Idempotent.
+    async fn offer_room(&self, offer: RoomOffer) -> AdapterResult<()>;
+    /// The rooms that wait for a server to claim them from another one, oldest first.
+    async fn offered_rooms(
+        &self,
+        server_id: &ServerId,
+        consistency: Consistency,
+    ) -> AdapterResult<Vec<RoomRegistration>>;
     /// Takes over up to the caller's fair share of the rooms that lost their owner.
     async fn claim_orphans(&self, claim: OrphanClaim) -> AdapterResult<Vec<RoomRegistration>>;
 

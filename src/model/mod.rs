@@ -8,6 +8,7 @@
 mod event;
 mod ids;
 mod metadata;
+mod migration;
 mod query;
 mod room;
 mod route;
@@ -18,6 +19,7 @@ mod snapshot;
 pub use event::{DistributedEvent, EventKind, EventPayload, InvalidEvent, Revision};
 pub use ids::{Epoch, InvalidId, LockToken, NodeId, PlayerId, RoomId, RoomType, SeatId, ServerId};
 pub use metadata::Metadata;
+pub use migration::{MigrationStage, RoomMigration, RoomOffer};
 pub use query::RoomQuery;
 pub use room::{NewRoom, RoomEpoch, RoomRegistration, RoomState, RoomUpdate};
 pub use route::{RoutingRequest, RoutingResult};

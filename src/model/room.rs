@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Epoch, Metadata, RoomId, RoomType, ServerId};
+use super::{Epoch, Metadata, RoomId, RoomMigration, RoomType, ServerId};
 
 /// Where a room stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,6 +53,9 @@ pub struct RoomRegistration {
     /// While it is creating: what its `on_create` gets, as JSON text; empty otherwise.
     #[serde(default)]
     pub options: String,
+    /// While it is on its way to another server: between which, and how far.
+    #[serde(default)]
+    pub migration: Option<RoomMigration>,
 }
 
 impl RoomRegistration {

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    LockToken, NewRoom, NewServer, OrphanClaim, RoomClaim, RoomEpoch, RoomUpdate, SeatConfirmation, SeatRelease,
-    SeatRequest, ServerEpoch, ServerUpdate,
+    LockToken, NewRoom, NewServer, OrphanClaim, RoomClaim, RoomEpoch, RoomOffer, RoomUpdate, SeatConfirmation,
+    SeatRelease, SeatRequest, ServerEpoch, ServerUpdate,
 };
 
 /// One run of one node's process, as the author of commands.
@@ -151,4 +151,7 @@ pub enum Operation {
         /// For how long, in milliseconds, from this command's time.
         ttl_ms: u64,
     },
+    /// A room's owner offers it to another server, which may claim it until the offer is over; that
+    /// server's end, or its draining, ends the offer too. Gives `Done`.
+    OfferRoom(RoomOffer),
 }

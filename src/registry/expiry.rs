@@ -25,6 +25,9 @@ impl Registry {
 
     fn expire_room(&mut self, effects: &mut Effects, number: RoomNumber) {
         let Some(room) = self.rooms.get(&number) else { return };
+        if room.offer().is_some() {
+            return self.withdraw_offer(effects, number);
+        }
         let orphaned = room.registration.state == RoomState::Orphaned;
         match (orphaned, room.snapshot.is_some()) {
             (true, true) => self.park_room(effects, number),

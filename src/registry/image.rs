@@ -199,6 +199,11 @@ impl Registry {
         {
             return Err(ImageError::Dangling { kind: record.kind, missing: format!("server {owner}") });
         }
+        if let Some(offer) = registration.migration.as_ref().filter(|migration| migration.is_open())
+            && !self.servers.contains_key(&offer.to)
+        {
+            return Err(ImageError::Dangling { kind: record.kind, missing: format!("server {}", offer.to) });
+        }
         let room = Room {
             number: image.number,
             registration,

@@ -83,6 +83,7 @@ impl Registry {
         effects.change(Change::Server(server_id.clone()));
         let Some(server) = self.servers.remove(server_id) else { return };
         debug_assert!(server.rooms.is_empty(), "rooms are orphaned or disposed of before their server goes");
+        debug_assert!(server.offered.is_empty(), "offers are withdrawn before their target goes");
         if let Some(deadline_ms) = server_deadline(&server) {
             self.deadlines.remove(&(deadline_ms, Due::Server(server_id.clone())));
         }
@@ -147,6 +148,9 @@ impl Registry {
             owner.registration.player_count += registration.player_count;
             owner_online = owner.is_online();
         }
+        if let Some(target) = room.offer().and_then(|offer| self.servers.get_mut(&offer.to)) {
+            Arc::make_mut(target).offered.insert(room.number);
+        }
         let standing = room.standing(owner_online);
         self.list(room.number, &registration.room_type, registration.server_id.as_ref(), standing);
         if let Some(deadline_ms) = room_deadline(room) {
@@ -165,6 +169,9 @@ impl Registry {
             owner.registration.seat_count -= registration.seat_count;
             owner.registration.player_count -= registration.player_count;
             owner_online = owner.is_online();
+        }
+        if let Some(target) = room.offer().and_then(|offer| self.servers.get_mut(&offer.to)) {
+            Arc::make_mut(target).offered.remove(&room.number);
         }
         let standing = room.standing(owner_online);
         self.delist(room.number, &registration.room_type, registration.server_id.as_ref(), standing);
@@ -254,7 +261,7 @@ fn server_deadline(server: &Server) -> Option<u64> {
 
 fn room_deadline(room: &Room) -> Option<u64> {
     match room.registration.state {
-        RoomState::Creating | RoomState::Live => None,
+        RoomState::Creating | RoomState::Live => room.offer().map(|offer| offer.deadline_ms),
         RoomState::Orphaned => Some(room.ownerless_since.saturating_add(ORPHAN_MS)),
         RoomState::Parked => {
             let ttl_ms = room.snapshot.as_ref().map_or(0, |snapshot| snapshot.ttl_ms);

@@ -117,6 +117,13 @@ pub(super) fn hold(hold_ms: u64) -> Check {
     Ok(())
 }
 
+pub(super) fn offer(ttl_ms: u64) -> Check {
+    if ttl_ms == 0 || ttl_ms > HOLD_MS_MAX {
+        return invalid(format!("ttl_ms of an offer is {ttl_ms}: choose 1 to {HOLD_MS_MAX}"));
+    }
+    Ok(())
+}
+
 pub(super) fn candidates(count: usize) -> Check {
     if count > CANDIDATES_MAX {
         return invalid(format!("{count} candidate servers, at most {CANDIDATES_MAX} are allowed: send the best"));

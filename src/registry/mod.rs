@@ -22,6 +22,7 @@ mod image;
 mod index;
 mod limits;
 mod locks;
+mod offers;
 mod ownership;
 mod placement;
 mod proposers;
@@ -111,6 +112,7 @@ impl Registry {
             Operation::ConfirmSeat(confirmation) => self.confirm_seat(effects, confirmation),
             Operation::ReleaseSeats { server, releases } => self.release_seats(effects, server, releases),
             Operation::ClaimRoom(claim) => self.claim_room(effects, claim),
+            Operation::OfferRoom(offer) => self.offer_room(effects, offer),
             Operation::ClaimOrphans(claim) => self.claim_orphans(effects, claim),
             Operation::SaveSnapshot { room, version, bytes, ttl_ms } => {
                 self.save_snapshot(effects, room, *version, bytes, *ttl_ms)

@@ -6,10 +6,12 @@ use super::{
     Registry, Rejection, Reply,
     effects::{Effects, Outcome},
     limits::{self, CLAIMED_ROOMS_MAX},
+    offers::MOVE_GRACE_MS,
     records::{Room, RoomNumber, RoomsOfType, Server},
 };
 use crate::model::{
-    Epoch, EventKind, EventPayload, OrphanClaim, RoomClaim, RoomRegistration, RoomState, RoomType, Seat, SeatState,
+    Epoch, EventKind, EventPayload, MigrationStage, OrphanClaim, RoomClaim, RoomMigration, RoomRegistration, RoomState,
+    RoomType, Seat, SeatState,
 };
 
 /// An ownerless room older than this is anybody's, in milliseconds: whoever could have taken its share had the time.
@@ -22,13 +24,22 @@ impl Registry {
             return Err(Rejection::RoomUnknown(room_id.clone()).into());
         };
         let (number, registration) = (room.number, &room.registration);
-        let own = registration.server_id.as_ref() == Some(&claim.claimant.server_id);
-        let claimant =
-            if own { self.present_server(&claim.claimant)? } else { self.server_with_room_left(&claim.claimant)? };
-        if registration.epoch != claim.room.epoch || (registration.server_id.is_some() && !own) {
+        let claimant_id = &claim.claimant.server_id;
+        let own = registration.server_id.as_ref() == Some(claimant_id);
+        // An offered room has its place on the claimant already.
+        let offered = room.offer().is_some_and(|offer| offer.to == *claimant_id);
+        let claimant = if own || offered {
+            self.present_server(&claim.claimant)?
+        } else {
+            self.server_with_room_left(&claim.claimant)?
+        };
+        if registration.epoch != claim.room.epoch || (registration.server_id.is_some() && !own && !offered) {
             return Err(Rejection::RoomOwned(room_id.clone()).into());
         }
         let claimant = Arc::clone(claimant);
+        if offered {
+            self.settle_seats(effects, number, MOVE_GRACE_MS);
+        }
         self.take_over(effects, number, &claimant);
         self.room_reply(number)
     }
@@ -42,8 +53,8 @@ impl Registry {
         if !claimant.is_online() {
             return Ok(Reply::Rooms(Vec::new()));
         }
-        let left = claimant.registration.capacity.saturating_sub(claimant.registration.room_count);
-        let limit = usize::try_from(left.min(claim.limit)).unwrap_or(usize::MAX).min(CLAIMED_ROOMS_MAX);
+        let limit =
+            usize::try_from(claimant.rooms_left().min(claim.limit)).unwrap_or(usize::MAX).min(CLAIMED_ROOMS_MAX);
         let share = self.fair_share(&claimant, &claim.room_types);
         let mut taken = Vec::new();
         for oldest_of in [RoomsOfType::oldest_orphan as fn(&RoomsOfType) -> _, RoomsOfType::oldest_parked] {
@@ -95,7 +106,7 @@ impl Registry {
 
     /// A room's server is lost: the room waits for whoever claims it.
     pub(super) fn orphan_room(&mut self, effects: &mut Effects, number: RoomNumber) {
-        self.settle_seats(effects, number);
+        self.settle_seats(effects, number, 0);
         let now_ms = effects.now_ms;
         self.change_room(effects, number, |room| room.leave_owner(RoomState::Orphaned, now_ms));
     }
@@ -110,10 +121,10 @@ impl Registry {
         }
     }
 
-    /// Players of a room that loses its owner are away, as long as the room's grace says.
-    pub(super) fn settle_seats(&mut self, effects: &mut Effects, number: RoomNumber) {
+    /// Players of a room that loses its owner are away, as long as the room's grace says, and at least so long.
+    pub(super) fn settle_seats(&mut self, effects: &mut Effects, number: RoomNumber, at_least_ms: u64) {
         let Some(room) = self.rooms.get(&number) else { return };
-        let grace_ms = room.grace_ms;
+        let grace_ms = room.grace_ms.max(at_least_ms);
         for seat in room.seats.clone().values().filter(|seat| seat.state == SeatState::Joined) {
             if grace_ms == 0 {
                 self.free_seat(effects, number, seat.seat_id);
@@ -130,6 +141,7 @@ impl Registry {
         let new_owner = &claimant.registration.server_id;
         let mut from_server = None;
         self.change_room(effects, number, |room| {
+            let claimed = room.offer().filter(|offer| offer.to == *new_owner).and_then(claimed);
             let last_server = room.last_server.take();
             let registration = &mut room.registration;
             from_server = registration.server_id.replace(new_owner.clone()).or(last_server);
@@ -137,6 +149,7 @@ impl Registry {
             registration.epoch = Epoch(index);
             registration.state = if room.lived { RoomState::Live } else { RoomState::Creating };
             registration.updated_at = now_ms;
+            registration.migration = claimed;
             room.ownerless_since = 0;
         });
         if from_server.as_ref() != Some(new_owner)
@@ -148,6 +161,12 @@ impl Registry {
     }
 }
 
+/// What a claim makes of an offer. A room that is taken back goes on where it was: nobody waits for word of it.
+fn claimed(offer: &RoomMigration) -> Option<RoomMigration> {
+    let arriving = RoomMigration { stage: MigrationStage::Claimed, deadline_ms: 0, ..offer.clone() };
+    (offer.stage == MigrationStage::Offered).then_some(arriving)
+}
+
 impl Room {
     /// The room becomes orphaned or parked. Its epoch stays, as what the next claim compares.
     pub(super) fn leave_owner(&mut self, state: RoomState, now_ms: u64) {
@@ -156,6 +175,7 @@ impl Room {
             self.last_server = Some(owner);
         }
         registration.server_address = String::new();
+        registration.migration = None;
         registration.state = state;
         registration.updated_at = now_ms;
         self.ownerless_since = now_ms;

@@ -49,6 +49,12 @@ impl Registry {
         picked.map(|room| room.registration.clone()).collect()
     }
 
+    /// The rooms that wait for this server to claim them from another one, oldest first.
+    pub fn rooms_offered_to(&self, server_id: &ServerId) -> Vec<RoomRegistration> {
+        let offered = self.servers.get(server_id).map(|server| &server.offered);
+        offered.into_iter().flat_map(|numbers| self.numbered(numbers)).map(|room| room.registration.clone()).collect()
+    }
+
     /// Whether a room of one of these types waits for an owner, or to be disposed of for the lack of one.
     pub fn has_ownerless(&self, room_types: &[RoomType]) -> bool {
         let waits = |of_type: &RoomsOfType| {

@@ -6,7 +6,8 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    LockToken, RoomRegistration, RoomState, RoomType, Seat, SeatId, ServerId, ServerRegistration, ServerStatus,
+    LockToken, RoomMigration, RoomRegistration, RoomState, RoomType, Seat, SeatId, ServerId, ServerRegistration,
+    ServerStatus,
 };
 
 /// A room by the log index that made it: shorter than its id, and in order of age.
@@ -40,13 +41,15 @@ pub(super) struct Server {
     pub(super) offline_at: u64,
     /// The rooms that it owns.
     pub(super) rooms: OrdSet<RoomNumber>,
+    /// The rooms of others that are offered to it: it is to have room for them.
+    pub(super) offered: OrdSet<RoomNumber>,
     /// Those of them that take players, by type.
     pub(super) open: OrdMap<RoomType, OrdSet<RoomNumber>>,
 }
 
 impl Server {
     pub(super) fn new(registration: ServerRegistration, offline_at: u64) -> Self {
-        Self { registration, offline_at, rooms: OrdSet::new(), open: OrdMap::new() }
+        Self { registration, offline_at, rooms: OrdSet::new(), offered: OrdSet::new(), open: OrdMap::new() }
     }
 
     pub(super) fn is_online(&self) -> bool {
@@ -54,7 +57,13 @@ impl Server {
     }
 
     pub(super) fn has_room_left(&self) -> bool {
-        self.registration.room_count < self.registration.capacity
+        self.rooms_left() > 0
+    }
+
+    /// How many more rooms it may get, beside those that are offered to it.
+    pub(super) fn rooms_left(&self) -> u32 {
+        let offered = u32::try_from(self.offered.len()).unwrap_or(u32::MAX);
+        self.registration.capacity.saturating_sub(self.registration.room_count).saturating_sub(offered)
     }
 }
 
@@ -92,6 +101,11 @@ pub(super) enum Standing {
 }
 
 impl Room {
+    /// The offer that stands for it.
+    pub(super) fn offer(&self) -> Option<&RoomMigration> {
+        self.registration.migration.as_ref().filter(|migration| migration.is_open())
+    }
+
     pub(super) fn standing(&self, owner_online: bool) -> Standing {
         match self.registration.state {
             RoomState::Orphaned if self.lived && self.snapshot.is_none() => Standing::Lost(self.ownerless_since),
@@ -130,7 +144,7 @@ pub struct LockRecord {
 pub(super) enum Due {
     /// A held or away seat falls free.
     Seat(RoomNumber, SeatId),
-    /// An ownerless room is parked or disposed of.
+    /// An ownerless room is parked or disposed of, or an offer is over.
     Room(RoomNumber),
     /// A lock falls free.
     Lock(Arc<str>),

@@ -17,6 +17,14 @@ pub enum Rejection {
     /// The server has its full number of rooms.
     #[error("server {0} has no room left: raise its capacity or add a server")]
     ServerFull(ServerId),
+    /// The server does not serve the room's type.
+    #[error("server {server_id} does not serve room type {room_type}: choose another one")]
+    TypeNotServed {
+        /// The server.
+        server_id: ServerId,
+        /// The type.
+        room_type: RoomType,
+    },
     /// The server hands its rooms on and takes no new ones.
     #[error("server {0} is draining: register the room on another server")]
     ServerDraining(ServerId),

@@ -49,7 +49,7 @@ impl Registry {
         let number = self.owned_room(room)?;
         self.check_room_update(number, update)?;
         if update.state == Some(RoomState::Parked) {
-            self.settle_seats(effects, number);
+            self.settle_seats(effects, number, 0);
         }
         let Some(before) = self.rooms.get(&number).map(|room| room.registration.clone()) else {
             return Err(Rejection::RoomUnknown(room.room_id.clone()).into());
@@ -111,6 +111,7 @@ impl Registry {
             state: room.state,
             seat_count: 0,
             snapshot_version: None,
+            migration: None,
             options: if lived { String::new() } else { room.options.clone() },
         };
         let payload = EventPayload::Json(json!({ "roomType": room.room_type, "state": room.state }));
@@ -193,6 +194,7 @@ fn change_registration(room: &mut Room, update: &RoomUpdate, now_ms: u64) {
         Some(RoomState::Live) => {
             registration.state = RoomState::Live;
             registration.options = String::new();
+            registration.migration = None;
             room.lived = true;
         }
         Some(RoomState::Parked) => room.leave_owner(RoomState::Parked, now_ms),

@@ -16,7 +16,7 @@ impl Registry {
         limits::hold(request.hold_ms)?;
         self.present_server(&request.caller)?;
         if let Some(number) = self.seat_rooms.get(&request.seat_id) {
-            return self.reserve_again(*number, request);
+            return self.reserve_again(effects, *number, request);
         }
         match &request.target {
             SeatTarget::Room(room_id) => self.reserve_in_room(effects, request, room_id),
@@ -24,12 +24,21 @@ impl Registry {
         }
     }
 
-    fn reserve_again(&self, number: RoomNumber, request: &SeatRequest) -> Outcome {
+    fn reserve_again(&mut self, effects: &mut Effects, number: RoomNumber, request: &SeatRequest) -> Outcome {
         let grant = self.seat_grant(number, request.seat_id, false);
-        match grant.filter(|grant| grant.seat.player_id == request.player_id) {
-            Some(grant) => Ok(Reply::Seat(Box::new(grant))),
-            None => Err(Rejection::Invalid("the seat id is another player's: choose a random one".to_owned()).into()),
+        let Some(SeatGrant { seat, room, .. }) = grant.filter(|grant| grant.seat.player_id == request.player_id) else {
+            return Err(Rejection::Invalid("the seat id is another player's: choose a random one".to_owned()).into());
+        };
+        let moved = room.server_id.as_ref() != Some(&request.caller.server_id);
+        if moved && seat.state == SeatState::Away && seat.token == Some(request.token) {
+            // The room moved before it let the player in: the seat is the player's to take up there.
+            if let Some(room) = self.rooms.get(&number) {
+                announce_player(effects, room, &seat, EventKind::PlayerLeft);
+            }
+            let deadline_ms = effects.now_ms.saturating_add(request.hold_ms);
+            self.put_seat(effects, number, Seat { token: None, state: SeatState::Held, deadline_ms, ..seat });
         }
+        self.granted(number, request.seat_id, false)
     }
 
     fn reserve_in_room(&mut self, effects: &mut Effects, request: &SeatRequest, room_id: &RoomId) -> Outcome {

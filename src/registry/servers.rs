@@ -37,7 +37,9 @@ impl Registry {
             return Err(Refusal::Fenced(present.registration.epoch));
         }
         let was_offline = present.registration.status == ServerStatus::Offline;
-        for number in &present.rooms.clone() {
+        let rooms = present.rooms.clone();
+        self.withdraw_offers_to(effects, server_id, true);
+        for number in &rooms {
             self.dispose_room(effects, *number, "its server was unregistered");
         }
         self.remove_server(effects, server_id);
@@ -71,6 +73,9 @@ impl Registry {
                 registration.room_types.clone_from(room_types);
             }
         });
+        if update.status == Some(ServerStatus::Draining) {
+            self.withdraw_offers_to(effects, &server.server_id, false);
+        }
         match update.status {
             Some(ServerStatus::Draining) if before != ServerStatus::Draining => {
                 effects.server_event(EventKind::ServerDraining, &server.server_id, EventPayload::None);
@@ -96,7 +101,9 @@ impl Registry {
         if server.registration.status == ServerStatus::Offline {
             return;
         }
-        for number in &server.rooms.clone() {
+        let rooms = server.rooms.clone();
+        self.withdraw_offers_to(effects, server_id, true);
+        for number in &rooms {
             self.orphan_room(effects, *number);
         }
         let offline_at = effects.now_ms.max(1);

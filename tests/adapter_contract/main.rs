@@ -11,6 +11,7 @@ mod events;
 mod lifecycle;
 mod locks;
 mod memory;
+mod offers;
 mod ownership;
 mod ownership_races;
 #[cfg(feature = "raft")]
@@ -70,6 +71,9 @@ macro_rules! contract {
                     a_parked_room_is_claimed_on_demand;
                 ownership_races: owner_is_checked_again_when_claiming, orphans_are_shared_out,
                     a_claim_stays_within_capacity;
+                offers: an_offered_room_goes_to_its_target_with_its_players, an_owner_takes_its_offer_back_by_claiming,
+                    source_and_target_claim_at_once_and_one_wins, an_offer_ends_with_its_target,
+                    a_room_that_cannot_be_restored_goes_back;
             );
         }
     };

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use roomraft::{
-    model::{Metadata, NodeId, SeatTarget},
+    model::{Metadata, NodeId, RoomOffer, SeatTarget},
     registry::{Command, Operation, Origin, ProposerId, Record, Registry},
 };
 
@@ -20,13 +20,15 @@ fn one_of_each() -> Registry {
     let server = world.registry.servers().next().expect("it is registered").server_epoch();
     let room = world.room(&server);
     world.save(&room, 5);
+    let target = world.server("b", 1).server_id;
+    world.apply(Operation::OfferRoom(RoomOffer { room: room.room_epoch(), target, version: 5, ttl_ms: 9 }));
     let mut request = world.seat_request(&server, SeatTarget::Room(room.room_id));
     request.origin = 9;
     world.apply(Operation::ReserveSeat(request));
     let proposer = ProposerId { node: 300, incarnation: 2 };
     let operation = Operation::AcquireLock { key: "key".to_owned(), ttl_ms: 1000 };
     let origin = Some(Origin { proposer, serial: 4, settled_below: 3 });
-    world.registry.apply(5, &Command { time_ms: world.time_ms, origin, operation });
+    world.registry.apply(7, &Command { time_ms: world.time_ms, origin, operation });
     world.registry
 }
 
@@ -69,7 +71,7 @@ fn a_damaged_image_is_refused() {
     for left_out in 0..whole.len() {
         let mut records = whole.clone();
         let record = records.remove(left_out);
-        let needed = left_out < 3;
+        let needed = left_out < 4;
         assert_eq!(Registry::restore(records).is_err(), needed, "without the {:?}", record.kind);
         let mut twice = whole.clone();
         twice.push(record);

@@ -6,6 +6,7 @@ mod exactly_once;
 mod golden;
 mod joining;
 mod limits;
+mod offers;
 mod ownership;
 mod properties;
 mod servers;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use roomraft::{
-    model::{Epoch, RoomId, RoomQuery, RoomRegistration, RoomState, SeatState, ServerId, ServerStatus},
+    model::{Epoch, MigrationStage, RoomId, RoomQuery, RoomRegistration, RoomState, SeatState, ServerId, ServerStatus},
     registry::{Applied, Command, Operation, Record, RecordKind, Registry, Reply},
 };
 
@@ -207,10 +207,29 @@ fn indexes_agree_with_a_scan(registry: &Registry) {
         let owned: Vec<_> = rooms.iter().filter(|room| room.server_id == query.server_id).cloned().collect();
         assert_eq!(registry.rooms(&query), owned);
         assert!(server.status != ServerStatus::Offline || owned.is_empty(), "an offline server owns nothing");
+        let is_offered = |room: &&RoomRegistration| {
+            room.migration.as_ref().is_some_and(|migration| migration.is_offered_to(&server.server_id))
+        };
+        let offered: Vec<_> = rooms.iter().filter(is_offered).cloned().collect();
+        assert_eq!(registry.rooms_offered_to(&server.server_id), offered);
+        assert!(server.status != ServerStatus::Offline || offered.is_empty(), "an offline server is offered nothing");
     }
     for room in &rooms {
         assert_eq!(registry.room(&room.room_id), Some(room));
         assert_eq!(room.server_id.is_none(), matches!(room.state, RoomState::Orphaned | RoomState::Parked));
+        migration_makes_sense(registry, room);
         assert!(room.state != RoomState::Parked || room.snapshot_version.is_some(), "only what is saved is parked");
+    }
+}
+
+fn migration_makes_sense(registry: &Registry, room: &RoomRegistration) {
+    let Some(migration) = &room.migration else { return };
+    assert_ne!(migration.from, migration.to);
+    let owner = if migration.stage == MigrationStage::Claimed { &migration.to } else { &migration.from };
+    assert_eq!(room.server_id.as_ref(), Some(owner), "an offer changes no ownership, a claim does");
+    if migration.is_open() {
+        assert!(migration.deadline_ms > registry.now_ms(), "an offer that is over is gone");
+        assert!(registry.next_deadline() <= Some(migration.deadline_ms));
+        assert!(registry.server(&migration.to).is_some(), "its target is registered");
     }
 }

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use roomraft::{
     model::{
         Epoch, LockToken, Metadata, NewRoom, NewServer, NodeId, OrphanClaim, PlayerId, RoomClaim, RoomEpoch, RoomId,
-        RoomQuery, RoomState, RoomType, RoomTypeSpec, RoomUpdate, SeatConfirmation, SeatId, SeatRelease, SeatRequest,
-        SeatTarget, ServerEpoch, ServerId, ServerStatus, ServerUpdate, TokenHash,
+        RoomOffer, RoomQuery, RoomState, RoomType, RoomTypeSpec, RoomUpdate, SeatConfirmation, SeatId, SeatRelease,
+        SeatRequest, SeatTarget, ServerEpoch, ServerId, ServerStatus, ServerUpdate, TokenHash,
     },
     registry::{Command, Operation, Origin, ProposerId, Registry},
 };
@@ -43,7 +43,16 @@ fn step() -> impl Strategy<Value = Step> {
         unsettled,
     });
     // Registrations and joins are frequent, ends of servers and rooms are not.
-    let kind = prop_oneof![20 => 5..17_u8, 20 => Just(7_u8), 6 => Just(1_u8), 6 => Just(5_u8), 4 => 0..18_u8];
+    let kind = prop_oneof![
+        20 => 5..17_u8,
+        20 => Just(7_u8),
+        6 => Just(1_u8),
+        6 => Just(5_u8),
+        6 => Just(13_u8),
+        8 => Just(17_u8),
+        6 => Just(10_u8),
+        4 => 0..19_u8,
+    ];
     (elapsed, prop::option::weighted(0.6, origin), kind, any::<[u8; 6]>(), prop::bool::weighted(0.05))
         .prop_map(|(elapsed_ms, origin, kind, picks, stale)| Step { elapsed_ms, origin, kind, picks, stale })
 }
@@ -123,6 +132,12 @@ impl Step {
             15 => Operation::AcquireLock { key: lock(a), ttl_ms: u64::from(b % 4) * 9000 },
             16 if b.is_multiple_of(2) => Operation::ReleaseLock { key: lock(a), token: token(registry, a, self.stale) },
             16 => Operation::ExtendLock { key: lock(a), token: token(registry, a, self.stale), ttl_ms: 900 },
+            17 => Operation::OfferRoom(RoomOffer {
+                room: self.room(registry, a),
+                target: server_id(b),
+                version: kept_version(registry, &self.room(registry, a).room_id),
+                ttl_ms: u64::from(c % 3) * 10_000,
+            }),
             _ => Operation::UnregisterRoom { room: self.room(registry, a), reason: "over".to_owned() },
         }
     }

@@ -16,8 +16,8 @@ use roomraft::{
     },
     model::{
         DistributedEvent, Epoch, LockToken, NewRoom, NewServer, OrphanClaim, PlayerId, Revision, RoomClaim, RoomEpoch,
-        RoomId, RoomQuery, RoomRegistration, RoomSnapshot, RoomType, RoomUpdate, SeatConfirmation, SeatGrant,
-        SeatRelease, SeatRequest, ServerEpoch, ServerId, ServerRegistration, ServerUpdate,
+        RoomId, RoomOffer, RoomQuery, RoomRegistration, RoomSnapshot, RoomType, RoomUpdate, SeatConfirmation,
+        SeatGrant, SeatRelease, SeatRequest, ServerEpoch, ServerId, ServerRegistration, ServerUpdate,
     },
 };
 use serde_json::Value;
@@ -139,6 +139,12 @@ impl DistributedAdapter for Flaky {
     }
     async fn claim_room(&self, claim: RoomClaim) -> AdapterResult<RoomRegistration> {
         self.up()?.claim_room(claim).await
+    }
+    async fn offer_room(&self, offer: RoomOffer) -> AdapterResult<()> {
+        self.up()?.offer_room(offer).await
+    }
+    async fn offered_rooms(&self, server: &ServerId, fresh: Consistency) -> AdapterResult<Vec<RoomRegistration>> {
+        self.up()?.offered_rooms(server, fresh).await
     }
     async fn claim_orphans(&self, claim: OrphanClaim) -> AdapterResult<Vec<RoomRegistration>> {
         self.up()?.claim_orphans(claim).await

@@ -222,6 +222,7 @@ mod tests {
             seat_count: 0,
             snapshot_version: None,
             options: String::new(),
+            migration: None,
         }
     }
 
