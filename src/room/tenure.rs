@@ -6,6 +6,9 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 
+/// The longest time between two looks at the clock of somebody who waits for the end.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 /// The deadline of a server's lease, by the clock that counts suspend. It is compared inline before
 /// each thing that a room does; no timer sets a flag, so a process that was stopped and goes on
 /// finds out before it acts. What remains is one action already past its check.
@@ -37,6 +40,22 @@ impl Tenure {
             }
             later
         });
+    }
+
+    /// Returns once a lease was there and is over.
+    pub(crate) async fn over(&self) {
+        let mut deadline = self.deadline.subscribe();
+        loop {
+            let end = *deadline.borrow_and_update();
+            let left = end.map(|end| end.saturating_sub(self.clock.boot()));
+            match left {
+                Some(left) if left.is_zero() => return,
+                // A suspended process finds it over earlier than a timer would say.
+                Some(left) => tokio::time::sleep(left.min(LOOK_EVERY)).await,
+                // The sender lives as long as `self`.
+                None => drop(deadline.changed().await),
+            }
+        }
     }
 
     /// Returns once the lease runs.

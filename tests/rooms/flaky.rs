@@ -28,6 +28,8 @@ pub(crate) struct Flaky {
     inner: Arc<dyn DistributedAdapter>,
     /// No quorum: every call but heartbeats fails and changes nothing.
     pub(crate) unavailable: AtomicBool,
+    /// Nobody is there: what is said of a server is never answered.
+    pub(crate) silent: AtomicBool,
     /// So many reservations are carried out and their answers lost.
     pub(crate) lost_answers: AtomicUsize,
     /// Subscribers hear nothing.
@@ -44,11 +46,18 @@ impl Flaky {
         Self {
             inner,
             unavailable: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
             lost_answers: AtomicUsize::new(0),
             deaf: AtomicBool::new(false),
             unregister_gate: OnceLock::new(),
             unregistering: AtomicUsize::new(0),
             silence: EventHub::default(),
+        }
+    }
+
+    async fn listens(&self) {
+        if self.silent.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
         }
     }
 
@@ -84,9 +93,11 @@ impl DistributedAdapter for Flaky {
         self.up()?.register_server(server).await
     }
     async fn unregister_server(&self, server: &ServerEpoch) -> AdapterResult<()> {
+        self.listens().await;
         self.up()?.unregister_server(server).await
     }
     async fn heartbeat(&self, server: &ServerEpoch) -> AdapterResult<()> {
+        self.listens().await;
         self.inner.heartbeat(server).await
     }
     fn lease(&self) -> Lease {
@@ -99,6 +110,7 @@ impl DistributedAdapter for Flaky {
         self.up()?.server(server_id).await
     }
     async fn update_server(&self, server: &ServerEpoch, update: ServerUpdate) -> AdapterResult<()> {
+        self.listens().await;
         self.up()?.update_server(server, update).await
     }
     async fn register_room(&self, server: &ServerEpoch, room: NewRoom) -> AdapterResult<RoomRegistration> {

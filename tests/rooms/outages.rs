@@ -6,7 +6,7 @@ use std::{
 };
 
 use roomraft::{
-    adapter::DistributedAdapter,
+    adapter::{AdapterError, DistributedAdapter},
     clock::Clock,
     room::{JoinError, RoomError},
 };
@@ -142,4 +142,22 @@ async fn a_server_whose_lease_has_ended_does_nothing_until_it_is_renewed() {
     // The next heartbeat renews it.
     assert_eq!(ann.next_of("said").await, "later");
     assert!(manager.is_serving());
+}
+
+#[tokio::test]
+async fn a_server_stops_without_the_cluster_once_its_lease_is_over() {
+    let (_backend, flaky, adapter) = flaky();
+    let clock = Clock::manual(1_000_000);
+    let manager = bare(&adapter, "s1", |options| options.clock = clock.clone());
+    define(&manager, seats(4), &Script::default());
+    manager.start().await.expect("the backend is there");
+    flaky.silent.store(true, Ordering::SeqCst);
+    let stopping = tokio::spawn({
+        let manager = manager.clone();
+        async move { manager.stop(true).await }
+    });
+    eventually("it has begun", async || !manager.is_serving()).await;
+    clock.advance(Duration::from_secs(60));
+    let outcome = stopping.await.expect("no panic");
+    assert!(matches!(&outcome, Err(AdapterError::Unavailable(why)) if why.contains("lease")), "{outcome:?}");
 }

@@ -67,7 +67,7 @@ impl DistributedRoomManager {
             && graceful
         {
             let draining = ServerUpdate { status: Some(ServerStatus::Draining), ..ServerUpdate::default() };
-            if let Err(error) = inner.adapter.update_server(server, draining).await {
+            if let Err(error) = inner.tell(inner.adapter.update_server(server, draining)).await {
                 tracing::warn!(%error, "the cluster does not know that this server is stopping");
             }
         }
@@ -77,7 +77,7 @@ impl DistributedRoomManager {
         let outcome = match server {
             // A room that could not be given up keeps its snapshot: its server's lease ends instead.
             Some(_) if graceful && !all_ended => Ok(()),
-            Some(server) => inner.adapter.unregister_server(&server).await,
+            Some(server) => inner.tell(inner.adapter.unregister_server(&server)).await,
             None => Ok(()),
         };
         inner.server.send_replace(None);
@@ -88,6 +88,17 @@ impl DistributedRoomManager {
 }
 
 impl Inner {
+    /// Tells the cluster something of this server as long as its lease runs; after that nobody needs to hear it, and
+    /// a cluster without a quorum would be waited for in vain.
+    async fn tell(&self, call: impl Future<Output = AdapterResult<()>>) -> AdapterResult<()> {
+        tokio::select! {
+            outcome = call => outcome,
+            () = self.services.tenure.over() => {
+                Err(AdapterError::Unavailable("this server's lease is over".to_owned()))
+            }
+        }
+    }
+
     async fn connect_and_register(&self) -> AdapterResult<()> {
         self.adapter.connect().await?;
         self.register().await
