@@ -104,6 +104,9 @@ pub(crate) struct NodeArguments {
     /// The most voters of the cluster, an odd number; further nodes are learners [default: 5]
     #[arg(long, env = "ROOMRAFT_VOTERS_MAX", value_name = "N", value_parser = whole_number, allow_negative_numbers = true)]
     pub(crate) voters_max: Option<i64>,
+    /// How long a voter may be silent until a learner takes its seat [default: 30000]
+    #[arg(long, env = "ROOMRAFT_VOTER_SILENCE_MAX_MS", value_name = "MS", value_parser = whole_number, allow_negative_numbers = true)]
+    pub(crate) voter_silence_max_ms: Option<i64>,
     /// Time between the heartbeats of the Raft leader [default: 100]
     #[arg(long, env = "ROOMRAFT_RAFT_HEARTBEAT_MS", value_name = "MS", value_parser = whole_number, allow_negative_numbers = true)]
     pub(crate) raft_heartbeat_ms: Option<i64>,

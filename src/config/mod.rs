@@ -280,6 +280,8 @@ fn raft(given: &NodeArguments, server_id: &ServerId) -> Result<RaftConfig, Confi
     let expect = given.bootstrap_expect.map(|count| number("bootstrap-expect", Some(count), 0, 1..=99));
     config.bootstrap_expect = expect.transpose()?;
     config.voters_max = number("voters-max", given.voters_max, config.voters_max, 1..=9)?;
+    let silence = given.voter_silence_max_ms;
+    config.voter_silence_max = time("voter-silence-max-ms", silence, config.voter_silence_max, 1..=24 * HOUR_MS)?;
     config.lease = time("lease-ms", given.lease_ms, config.lease, 1..=HOUR_MS)?;
     raft_timing(given, &mut config.timing)?;
     let limits = &mut config.snapshots;

@@ -30,6 +30,8 @@ pub struct RaftConfig {
     pub lease: Duration,
     /// The most voters; an odd number from 1 to 9. Further nodes are learners. Default 5.
     pub voters_max: usize,
+    /// How long a voter may be silent until a learner that has caught up takes its seat: 2 s to a day. Default 30 s.
+    pub voter_silence_max: Duration,
     /// When and how large snapshots are.
     pub snapshots: SnapshotLimits,
 }
@@ -150,6 +152,7 @@ impl RaftConfig {
             timing: RaftTiming::default(),
             lease: Duration::from_millis(1200),
             voters_max: 5,
+            voter_silence_max: Duration::from_secs(30),
             snapshots: SnapshotLimits::default(),
         }
     }
@@ -223,6 +226,7 @@ impl RaftConfig {
         check_time("--install-snapshot-timeout-ms", install_snapshot, ms(5_000), ms(3_600_000))?;
         check_time("--peer-timeout-ms", request, ms(100), ms(60_000))?;
         let least = ms(500).max(heartbeat * 4).max(election_max * 2);
+        check_time("--voter-silence-max-ms", self.voter_silence_max, ms(2_000), ms(86_400_000))?;
         check_time("--lease-ms", self.lease, least, ms(300_000))
     }
 

@@ -1,9 +1,7 @@
-//! Who is a member, and who votes: decided purely, carried out by the leader, one change at a time.
+//! Who is a member, and who votes: carried out by the leader, one change at a time.
 //!
-//! A node joins as a learner. Learners that have caught up become voters as long as that makes an
-//! odd number of voters, up to the limit: an even number needs a larger quorum and survives no more
-//! losses. A node with the server name of a dead one takes its place. A voter that stays dead
-//! without a successor keeps its seat here.
+//! What comes next is decided by [`super::membership_plan`]; nodes join, move and leave by asking
+//! the leader, which lets nothing happen while another change is under way.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,76 +22,20 @@ use tracing::{debug, info, warn};
 use super::{
     RaftHandle,
     bootstrap::{JoinAnswer, JoinRequest},
+    membership_plan::{Change, DEAD_AFTER, MemberView, Wishes, next_change},
     types::{LogId, Member, NodeNumber, TypeConfig},
 };
 
-/// A member that was silent for this long counts as dead when its server name comes back.
-const DEAD_AFTER: Duration = Duration::from_secs(2);
-/// How many entries a learner may lack to count as caught up.
-const CAUGHT_UP_ENTRIES: u64 = 1000;
 /// Time between two looks at the membership.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long one change may take; after that the next look decides anew.
 const CHANGE_MAX: Duration = Duration::from_secs(5);
 
-/// One member as the leader sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct MemberView {
-    node: NodeNumber,
-    server_id: String,
-    voter: bool,
-    /// Entries that it lacks; none where nothing is known.
-    lag: Option<u64>,
-    /// Since when it has not answered.
-    silent: Duration,
-}
-
-impl MemberView {
-    fn is_fit(&self) -> bool {
-        self.silent < DEAD_AFTER && self.lag.is_some_and(|lag| lag <= CAUGHT_UP_ENTRIES)
-    }
-}
-
-/// A change of the membership.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Change {
-    /// Finish what a dead leader began.
-    FinishJoint(BTreeSet<NodeNumber>),
-    /// Make voters of learners.
-    Promote(BTreeSet<NodeNumber>),
-    /// Give a dead voter's seat to a learner with its server name.
-    Replace { dead: NodeNumber, by: NodeNumber },
-    /// Forget a dead learner whose server name has a new node.
-    Forget(NodeNumber),
-}
-
-/// What to do next, if anything.
-fn next_change(joint: Option<BTreeSet<NodeNumber>>, members: &[MemberView], voters_max: usize) -> Option<Change> {
-    if let Some(voters) = joint {
-        return Some(Change::FinishJoint(voters));
-    }
-    for newer in members.iter().filter(|member| !member.voter && member.silent < DEAD_AFTER) {
-        let older = |member: &&MemberView| member.node != newer.node && member.server_id == newer.server_id;
-        match members.iter().find(older) {
-            Some(older) if older.silent < DEAD_AFTER => {}
-            Some(older) if !older.voter => return Some(Change::Forget(older.node)),
-            Some(older) if newer.is_fit() => return Some(Change::Replace { dead: older.node, by: newer.node }),
-            _ => {}
-        }
-    }
-    let voters = members.iter().filter(|member| member.voter).count();
-    let fit: Vec<_> = members.iter().filter(|member| !member.voter && member.is_fit()).collect();
-    let wanted = voters_max.min(voters + fit.len());
-    let wanted = if wanted.is_multiple_of(2) { wanted.saturating_sub(1) } else { wanted };
-    let more = wanted.saturating_sub(voters);
-    (more > 0).then(|| Change::Promote(fit.iter().take(more).map(|member| member.node).collect()))
-}
-
 /// The leader's work on the membership; on other nodes it names the leader. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Membership {
     raft: RaftHandle,
-    voters_max: usize,
+    wishes: Wishes,
     /// One change at a time.
     changing: Arc<tokio::sync::Mutex<()>>,
     /// Since when this node leads; silence counts from there.
@@ -103,8 +45,8 @@ pub(super) struct Membership {
 type Changes = ChangeMembers<NodeNumber, Member>;
 
 impl Membership {
-    pub(super) fn new(raft: RaftHandle, voters_max: usize) -> Self {
-        Self { raft, voters_max, changing: Arc::default(), leading_since: Arc::default() }
+    pub(super) fn new(raft: RaftHandle, wishes: Wishes) -> Self {
+        Self { raft, wishes, changing: Arc::default(), leading_since: Arc::default() }
     }
 
     /// Looks after the membership whenever this node leads; never ends.
@@ -118,7 +60,7 @@ impl Membership {
             }
             let _changing = self.changing.lock().await;
             let (joint, members, last) = self.view();
-            if let Some(change) = next_change(joint, &members, self.voters_max) {
+            if let Some(change) = next_change(joint, &members, self.wishes) {
                 info!(?change, "the membership changes");
                 if let Err(error) = self.carry_out(change, last).await {
                     warn!(%error, "the membership did not change: it is tried again");
@@ -232,11 +174,8 @@ impl Membership {
             Change::FinishJoint(voters) => self.change(Changes::ReplaceAllVoters(voters), true, last).await,
             Change::Promote(learners) => self.change(Changes::AddVoterIds(learners), true, last).await,
             Change::Forget(node) => self.change(Changes::RemoveNodes(BTreeSet::from([node])), true, last).await,
-            Change::Replace { dead, by } => {
-                let add = Changes::AddVoterIds(BTreeSet::from([by]));
-                let remove = Changes::RemoveVoters(BTreeSet::from([dead]));
-                self.change(Changes::Batch(vec![add, remove]), false, last).await
-            }
+            Change::Replace { dead, by } => self.change(seat_changes_hands(dead, by), false, last).await,
+            Change::Relieve { dead, by } => self.change(seat_changes_hands(dead, by), true, last).await,
         }
     }
 
@@ -259,66 +198,16 @@ impl Membership {
     }
 }
 
+fn seat_changes_hands(from: NodeNumber, to: NodeNumber) -> Changes {
+    let add = Changes::AddVoterIds(BTreeSet::from([to]));
+    let remove = Changes::RemoveVoters(BTreeSet::from([from]));
+    Changes::Batch(vec![add, remove])
+}
+
 #[derive(Debug, thiserror::Error)]
 enum ChangeError {
     #[error("no quorum took it in time")]
     Slow,
     #[error(transparent)]
     Raft(Box<RaftError<TypeConfig, ClientWriteError<TypeConfig>>>),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn member(node: NodeNumber, voter: bool, lag: u64, silent_secs: u64) -> MemberView {
-        let silent = Duration::from_secs(silent_secs);
-        MemberView { node, server_id: format!("s{node}"), voter, lag: Some(lag), silent }
-    }
-
-    fn named(server_id: &str, mut member: MemberView) -> MemberView {
-        server_id.clone_into(&mut member.server_id);
-        member
-    }
-
-    fn voters(count: u64) -> Vec<MemberView> {
-        (1..=count).map(|node| member(node, true, 0, 0)).collect()
-    }
-
-    #[test]
-    fn voters_stay_odd_and_below_the_limit() {
-        let with = |count, learners: &[u64]| {
-            let mut members = voters(count);
-            members.extend(learners.iter().map(|node| member(*node, false, 3, 0)));
-            next_change(None, &members, 5)
-        };
-        assert_eq!(with(1, &[2]), None);
-        assert_eq!(with(1, &[2, 3]), Some(Change::Promote([2, 3].into())));
-        assert_eq!(with(2, &[3]), Some(Change::Promote([3].into())));
-        assert_eq!(with(3, &[4]), None);
-        assert_eq!(with(3, &[4, 5, 6]), Some(Change::Promote([4, 5].into())));
-        assert_eq!(with(5, &[6, 7]), None);
-    }
-
-    #[test]
-    fn only_fit_learners_are_promoted() {
-        let members = [voters(1), vec![member(2, false, 5_000_000, 0), member(3, false, 0, 9)]].concat();
-        assert_eq!(next_change(None, &members, 5), None);
-    }
-
-    #[test]
-    fn a_node_takes_the_seat_of_its_dead_self_once_it_has_caught_up() {
-        let mut members = [voters(2), vec![member(3, true, 900, 60)]].concat();
-        members.push(named("s3", member(4, false, 5_000, 0)));
-        assert_eq!(next_change(None, &members, 5), None);
-        members[3].lag = Some(1);
-        assert_eq!(next_change(None, &members, 5), Some(Change::Replace { dead: 3, by: 4 }));
-        members[2].silent = Duration::ZERO;
-        assert_eq!(next_change(None, &members, 3), None);
-    }
-
-    #[test]
-    fn what_a_dead_leader_began_is_finished_first() {
-        assert_eq!(next_change(Some([1, 2].into()), &voters(3), 5), Some(Change::FinishJoint([1, 2].into())));
-    }
 }

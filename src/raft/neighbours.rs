@@ -5,7 +5,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,7 +20,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     RaftHandle,
-    bootstrap::{JoinAnswer, JoinRequest, Own, Presence, RecordFile, Standing, ask_to_join},
+    bootstrap::{Binding, JoinAnswer, JoinRequest, Own, Presence, RecordFile, Standing, ask_to_join},
     links::Links,
     membership::Membership,
     messages::{PeerRequest, PeerResponse},
@@ -41,6 +44,8 @@ pub(super) struct Neighbours {
     pub(super) record: Arc<RecordFile>,
     pub(super) raft: RaftHandle,
     pub(super) membership: Membership,
+    /// Whether this node is about to leave its cluster.
+    pub(super) leaving: Arc<AtomicBool>,
     /// The members that answered in the last round, with the last log index that they applied.
     pub(super) applied: Arc<Mutex<BTreeMap<NodeNumber, u64>>>,
 }
@@ -52,8 +57,11 @@ impl Neighbours {
         loop {
             let (members, leader) = self.members();
             self.links.list(&members);
-            self.round(&members, leader.is_none(), &mut refused).await;
-            self.publish_address(&members, leader).await;
+            let disowned_by = self.round(&members, leader.is_none(), &mut refused).await;
+            match disowned_by {
+                Some(address) => self.join_again(&address, &mut refused).await,
+                None => self.publish_address(&members, leader).await,
+            }
             let all_answered = leader.is_some() && self.applied.lock().len() + 1 >= members.len();
             sleep(if all_answered { ASK_EVERY } else { ASK_AGAIN }).await;
         }
@@ -66,8 +74,14 @@ impl Neighbours {
         (members.collect(), metrics.current_leader)
     }
 
-    /// `refused` has the addresses whose refusal was logged: a member says it once and goes on.
-    async fn round(&self, members: &BTreeMap<NodeNumber, Member>, leaderless: bool, refused: &mut BTreeSet<String>) {
+    /// `refused` has the addresses whose refusal was logged: a member says it once and goes on. Gives the address of a
+    /// leader of this cluster to which this node is no member.
+    async fn round(
+        &self,
+        members: &BTreeMap<NodeNumber, Member>,
+        leaderless: bool,
+        refused: &mut BTreeSet<String>,
+    ) -> Option<String> {
         let others = members.iter().filter(|(node, _)| **node != self.own.node);
         let mut addresses: Vec<_> = others.map(|(node, member)| self.links.address_of(*node, &member.addr)).collect();
         if leaderless {
@@ -78,7 +92,7 @@ impl Neighbours {
         self.links.keep(|address| addresses.iter().any(|wanted| wanted == address));
         let asked = addresses.iter().map(|address| self.links.ask(address, None, PeerRequest::Status, ANSWER_MAX));
         let answers = join_all(asked).await;
-        let mut applied = BTreeMap::new();
+        let (mut applied, mut disowned_by) = (BTreeMap::new(), None);
         for (address, answer) in addresses.iter().zip(answers) {
             if let Err(error) = &answer
                 && error.is_refusal()
@@ -88,8 +102,11 @@ impl Neighbours {
             }
             if let Ok(PeerResponse::Status(presence)) = answer
                 && self.is_of_this_cluster(&presence)
-                && let Some(known) = members.get(&presence.node)
             {
+                if presence.disowns {
+                    disowned_by = Some(address.clone());
+                }
+                let Some(known) = members.get(&presence.node) else { continue };
                 applied.insert(presence.node, presence.applied);
                 if known.addr != presence.member.addr {
                     self.links.found(presence.node, &known.addr, presence.member.addr);
@@ -97,12 +114,30 @@ impl Neighbours {
             }
         }
         *self.applied.lock() = applied;
+        disowned_by
+    }
+
+    /// A member that was forgotten while it was away asks to be one again, unless it wanted to go.
+    async fn join_again(&self, leader: &str, refused: &mut BTreeSet<String>) {
+        let is_member = matches!(self.record.binding(), Binding::Member { .. });
+        if !is_member || self.leaving.load(Ordering::SeqCst) {
+            return;
+        }
+        let Member { addr: address, server_id } = self.own.member.clone();
+        let request = JoinRequest { node: self.own.node, server_id, address };
+        match ask_to_join(&self.links, leader, &request).await {
+            Ok(()) => info!("this node was a member no more, and is one again"),
+            Err(why) if refused.insert(why.clone()) => {
+                warn!(why, "this node is a member of its cluster no more, and is not let in again");
+            }
+            Err(_) => {}
+        }
     }
 
     fn is_of_this_cluster(&self, presence: &Presence) -> bool {
         let theirs = match presence.standing {
             Standing::Member(id) | Standing::Joining(id) | Standing::Pledged(id, _) | Standing::Founding(id) => id,
-            Standing::Fresh | Standing::Collecting(_) => return false,
+            Standing::Fresh | Standing::Collecting(_) | Standing::Left(_) => return false,
         };
         self.record.binding().cluster_id() == Some(theirs)
     }

@@ -19,9 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     RaftConfig, RaftConfigError, RaftHandle, RaftStatus, SharedRegistry, StorageError,
-    bootstrap::JoinAnswer,
+    departure::Departure,
     links::{LinkError, Links},
-    membership::Membership,
     messages::{ApplicationRequest, ApplicationResponse, PeerRequest, PeerResponse},
     run, status,
     types::NodeNumber,
@@ -31,9 +30,6 @@ use crate::{
     quic::{ClusterId, EndpointError},
     registry::ProposerId,
 };
-
-/// How long a change of the membership may take until it is asked for again.
-const LEAVE_MAX: Duration = Duration::from_secs(6);
 
 /// Why a node cannot start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +51,17 @@ pub enum RaftNodeError {
         path: std::path::PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// It left its cluster, and nobody knows it there.
+    #[error(
+        "this node has left cluster {cluster_id} for good, and its data folder {path} is of no use any more: delete \
+         it, or give another --data-dir, and start again to join as a new node"
+    )]
+    Left {
+        /// The cluster.
+        cluster_id: ClusterId,
+        /// The data folder.
+        path: std::path::PathBuf,
     },
     /// Consensus does not start, or has stopped.
     #[error("consensus has stopped: {0}")]
@@ -81,7 +88,7 @@ pub(super) struct Parts {
     pub(super) registry: SharedRegistry,
     pub(super) proposer: ProposerId,
     pub(super) links: Links,
-    pub(super) membership: Membership,
+    pub(super) departure: Departure,
     pub(super) handler: run::HandlerCell,
     pub(super) answered: Arc<Mutex<BTreeMap<NodeNumber, u64>>>,
     pub(super) address: SocketAddr,
@@ -242,26 +249,15 @@ impl RaftNode {
         }
     }
 
-    /// Takes this node out of the membership for good: its data folder is of no use afterwards.
+    /// Takes this node out of the membership for good, the leader too. Its data folder is of no use afterwards: it
+    /// says so at the next start. The node should then be stopped.
     ///
     /// # Errors
-    /// Why it stays, for people.
+    /// Why it stays, for people. Where no quorum took it within ten seconds it may have left all the same: try again.
     pub async fn leave(&self) -> Result<(), String> {
-        let Parts { membership, links, raft, .. } = &self.shared.parts;
-        let own = *raft.node_id();
-        let mut answer = membership.leave(own).await;
-        if let JoinAnswer::NotLeader(Some(leader)) = answer {
-            answer = match links.ask(&leader, None, PeerRequest::Leave(own), LEAVE_MAX).await {
-                Ok(PeerResponse::Membership(answer)) => answer,
-                Ok(_) => return Err(format!("{leader} answered another question")),
-                Err(error) => return Err(error.to_string()),
-            };
-        }
-        match answer {
-            JoinAnswer::Done => Ok(()),
-            JoinAnswer::NotLeader(_) => Err("no leader is known: try again".to_owned()),
-            JoinAnswer::NotNow(why) | JoinAnswer::Refused(why) => Err(why),
-        }
+        let Parts { departure, runtime, .. } = &self.shared.parts;
+        let left = runtime.spawn(departure.clone().leave()).await;
+        left.unwrap_or_else(|_| Err("the node was stopped".to_owned()))
     }
 
     /// Hands over leadership, where this node leads, and stops; it stays a member. Harmless on a stopped node.

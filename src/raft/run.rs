@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -17,9 +17,11 @@ use tracing::{debug, error, info, warn};
 
 use super::{
     Member, PeerHandler, RaftConfig, RaftHandle, RaftNodeError, Storage,
-    bootstrap::{Bootstrapper, Own, RecordFile},
+    bootstrap::{Binding, Bootstrapper, Own, RecordFile},
+    departure::Departure,
     links::Links,
     membership::Membership,
+    membership_plan::Wishes,
     neighbours::Neighbours,
     network::NetworkFactory,
     node::Parts,
@@ -76,6 +78,7 @@ struct Running {
     membership: Membership,
     handler: HandlerCell,
     answered: Arc<Mutex<BTreeMap<u64, u64>>>,
+    leaving: Arc<AtomicBool>,
     address: std::net::SocketAddr,
 }
 
@@ -85,6 +88,9 @@ impl Running {
         let node = storage.identity().node_id;
         let binding = |source| RaftNodeError::Binding { path: config.data_dir.clone(), source };
         let record = Arc::new(RecordFile::open(&config.data_dir, node).map_err(binding)?);
+        if let Binding::Left { cluster_id } = record.binding() {
+            return Err(RaftNodeError::Left { cluster_id, path: config.data_dir.clone() });
+        }
         let cluster_id = record.binding().firm_cluster_id();
         let identity = Identity::new(NodeId(node), config.server_id.clone(), cluster_id);
         let endpoint = Endpoint::bind(config.listen, identity, &config.security)?;
@@ -100,7 +106,8 @@ impl Running {
         let settings = Arc::new(settings.map_err(|error| RaftNodeError::Raft(error.to_string()))?);
         let raft = Raft::new(node, settings, factory, storage.log(), storage.state_machine()).await;
         let raft = raft.map_err(|error| RaftNodeError::Raft(error.to_string()))?;
-        let membership = Membership::new(raft.clone(), config.voters_max);
+        let wishes = Wishes { voters_max: config.voters_max, voter_silence_max: config.voter_silence_max };
+        let membership = Membership::new(raft.clone(), wishes);
         let handler = super::node::handler_cell();
         endpoint.serve(Arc::new(Service {
             own: own.clone(),
@@ -110,8 +117,8 @@ impl Running {
             membership: membership.clone(),
             handler: Arc::clone(&handler),
         }));
-        let (storage, answered) = (Arc::new(storage), Arc::default());
-        Ok(Self { storage, endpoint, record, own, links, raft, membership, handler, answered, address })
+        let (storage, answered, leaving) = (Arc::new(storage), Arc::default(), Arc::default());
+        Ok(Self { storage, endpoint, record, own, links, raft, membership, handler, answered, leaving, address })
     }
 
     fn parts(&self) -> Parts {
@@ -120,7 +127,13 @@ impl Running {
             registry: self.storage.registry().clone(),
             proposer: self.storage.identity().proposer(),
             links: self.links.clone(),
-            membership: self.membership.clone(),
+            departure: Departure {
+                raft: self.raft.clone(),
+                links: self.links.clone(),
+                membership: self.membership.clone(),
+                record: Arc::clone(&self.record),
+                leaving: Arc::clone(&self.leaving),
+            },
             handler: Arc::clone(&self.handler),
             answered: Arc::clone(&self.answered),
             address: self.address,
@@ -164,6 +177,7 @@ impl Running {
             record: Arc::clone(&self.record),
             raft: self.raft.clone(),
             membership: self.membership.clone(),
+            leaving: Arc::clone(&self.leaving),
             applied: Arc::clone(&self.answered),
         }
     }

@@ -169,7 +169,7 @@ impl Service {
                 let taken = self.raft.handle_transfer_leader(frame.into()).await;
                 PeerResponse::TransferLeader(taken.map_err(|error| not_ready(&error))?.into())
             }
-            PeerRequest::Status => PeerResponse::Status(self.presence()),
+            PeerRequest::Status => PeerResponse::Status(self.presence(&from)),
             PeerRequest::Pledge(request) => PeerResponse::Pledge(self.pledge(request).await?),
             PeerRequest::Join(request) => PeerResponse::Membership(self.membership.join(request).await),
             PeerRequest::Leave(node) => PeerResponse::Membership(self.membership.leave(node).await),
@@ -180,10 +180,13 @@ impl Service {
         })
     }
 
-    fn presence(&self) -> Presence {
+    fn presence(&self, asker: &Hello) -> Presence {
         let Own { node, member, expect } = self.own.clone();
-        let applied = self.raft.metrics().borrow_watched().last_applied.map_or(0, |id| id.index);
-        Presence { node, member, expect, standing: Standing::from(&self.record.binding()), applied }
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let applied = metrics.last_applied.map_or(0, |id| id.index);
+        let disowns = metrics.state.is_leader() && metrics.membership_config.get_node(&asker.node_id.0).is_none();
+        Presence { node, member, expect, standing: Standing::from(&self.record.binding()), applied, disowns }
     }
 
     /// A grant is on disk before it is said.

@@ -5,6 +5,7 @@
 mod cluster;
 mod failures;
 mod formation;
+mod members;
 #[path = "../support/ports.rs"]
 mod ports;
 mod refusals;

@@ -34,6 +34,8 @@ pub(in crate::raft) struct Presence {
     pub(in crate::raft) standing: Standing,
     /// The last log index that it has applied; 0 = none.
     pub(in crate::raft) applied: u64,
+    /// Whether it leads a cluster of which whoever asked is no member.
+    pub(in crate::raft) disowns: bool,
 }
 
 /// How a node stands to clusters, as others may know it.
@@ -45,6 +47,7 @@ pub(in crate::raft) enum Standing {
     Pledged(ClusterId, NodeNumber),
     Joining(ClusterId),
     Member(ClusterId),
+    Left(ClusterId),
 }
 
 impl From<&Binding> for Standing {
@@ -56,6 +59,7 @@ impl From<&Binding> for Standing {
             Binding::Pledged { cluster_id, founder, .. } => Self::Pledged(*cluster_id, *founder),
             Binding::Joining { cluster_id } => Self::Joining(*cluster_id),
             Binding::Member { cluster_id } => Self::Member(*cluster_id),
+            Binding::Left { cluster_id } => Self::Left(*cluster_id),
         }
     }
 }
@@ -91,6 +95,7 @@ pub(in crate::raft) fn decide(own: &Own, binding: &Binding, present: &[Presence]
     let clusters = clusters_of(present);
     match binding {
         Binding::Member { .. } => Step::Done,
+        Binding::Left { cluster_id } => Step::Wait(format!("this node has left cluster {cluster_id} for good")),
         Binding::Founding { cluster_id, members } => {
             Step::Initialise { cluster_id: *cluster_id, members: members.clone() }
         }
@@ -149,7 +154,7 @@ fn candidates(own: &Own, present: &[Presence]) -> Vec<(NodeNumber, Member)> {
         let bound = match presence.standing {
             Standing::Fresh | Standing::Collecting(_) => false,
             Standing::Pledged(_, founder) => founder != own.node,
-            Standing::Founding(_) | Standing::Joining(_) | Standing::Member(_) => true,
+            Standing::Founding(_) | Standing::Joining(_) | Standing::Member(_) | Standing::Left(_) => true,
         };
         !bound && presence.expect == own.expect
     };
@@ -262,6 +267,7 @@ pub(in crate::raft) fn answer_pledge(
         }
         Binding::Pledged { founder, .. } => refused(format!("it is pledged to node {founder:016x}")),
         Binding::Collecting { .. } => refused("it founds a cluster itself".to_owned()),
+        Binding::Left { cluster_id } => refused(format!("it has left cluster {cluster_id} for good")),
         Binding::Founding { cluster_id, .. } | Binding::Joining { cluster_id } | Binding::Member { cluster_id } => {
             refused(format!("it is of cluster {cluster_id}"))
         }
@@ -281,7 +287,7 @@ mod tests {
     }
 
     fn present(node: NodeNumber, name: &str, standing: Standing) -> Presence {
-        Presence { node, member: member(name, node), expect: 3, standing, applied: 0 }
+        Presence { node, member: member(name, node), expect: 3, standing, applied: 0, disowns: false }
     }
 
     #[test]

@@ -57,13 +57,18 @@ pub(in crate::raft) enum Binding {
         /// Its random number.
         cluster_id: ClusterId,
     },
+    /// To none ever again: it has left this one for good.
+    Left {
+        /// Its random number.
+        cluster_id: ClusterId,
+    },
 }
 
 impl Binding {
     /// The cluster whose log it takes.
     pub(in crate::raft) fn cluster_id(&self) -> Option<ClusterId> {
         match self {
-            Self::Fresh => None,
+            Self::Fresh | Self::Left { .. } => None,
             Self::Collecting { cluster_id }
             | Self::Founding { cluster_id, .. }
             | Self::Pledged { cluster_id, .. }

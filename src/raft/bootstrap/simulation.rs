@@ -72,7 +72,14 @@ impl World {
 
     fn presence(&self, node: usize) -> Presence {
         let Own { node: number, member, expect } = self.own(node);
-        Presence { node: number, member, expect, standing: Standing::from(&self.bindings[node]), applied: 0 }
+        Presence {
+            node: number,
+            member,
+            expect,
+            standing: Standing::from(&self.bindings[node]),
+            applied: 0,
+            disowns: false,
+        }
     }
 
     fn play(&mut self, step: &Move) {
