@@ -40,6 +40,7 @@ pub mod clock;
 pub mod codec;
 #[cfg(feature = "cli")]
 mod config;
+mod crash_point;
 #[cfg(feature = "gateway")]
 pub mod gateway;
 pub mod model;

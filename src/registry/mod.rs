@@ -45,6 +45,7 @@ pub use limits::{
     CANDIDATES_MAX, CLAIMED_ROOMS_MAX, LOCK_KEY_BYTES_MAX, MAX_PLAYERS_MAX, METADATA_BYTES_MAX, OPTIONS_BYTES_MAX,
     RELEASES_MAX, SNAPSHOT_BYTES_MAX,
 };
+pub(crate) use offers::MOVE_GRACE_MS;
 pub use records::{LockRecord, SnapshotMeta};
 pub use rejection::Rejection;
 pub use reply::{Applied, Change, Reply};

@@ -2,11 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{Notify, mpsc::UnboundedSender};
 use tokio_util::sync::CancellationToken;
 
 use super::{Connection, Outgoing, Player, RoomConfig, actor::Effect, outbox::Outbox};
@@ -20,7 +23,12 @@ use crate::{
 pub(crate) struct RoomCore {
     pub(crate) room_id: RoomId,
     pub(crate) room_type: RoomType,
-    pub(crate) epoch: Epoch,
+    /// The present ownership: a room that was offered and not taken goes on under a new one.
+    epoch: AtomicU64,
+    /// Frozen, on its way to another server: its task alone knows what its record means.
+    moving: AtomicBool,
+    /// Rung when the registry has news of the room.
+    pub(crate) stirred: Notify,
     pub(crate) config: RoomConfig,
     pub(crate) clock: Clock,
     pub(crate) outbox: Arc<Outbox>,
@@ -43,7 +51,7 @@ struct State {
 }
 
 /// How a room ended on this server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Ended {
     /// It could not be created or restored.
     Failed(String),
@@ -51,6 +59,8 @@ pub(crate) enum Ended {
     Disposed(String),
     /// It was given up with a snapshot.
     Parked,
+    /// Another server runs it: its record.
+    Moved(Box<RoomRegistration>),
     /// It is no longer this server's.
     Lost(String),
 }
@@ -72,7 +82,9 @@ impl RoomCore {
         Self {
             room_id: row.room_id.clone(),
             room_type: row.room_type.clone(),
-            epoch: row.epoch,
+            epoch: AtomicU64::new(row.epoch.0),
+            moving: AtomicBool::new(false),
+            stirred: Notify::new(),
             config,
             clock,
             outbox,
@@ -85,7 +97,23 @@ impl RoomCore {
     }
 
     pub(crate) fn room_epoch(&self) -> RoomEpoch {
-        RoomEpoch { room_id: self.room_id.clone(), epoch: self.epoch }
+        RoomEpoch { room_id: self.room_id.clone(), epoch: self.epoch() }
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_epoch(&self, epoch: Epoch) {
+        self.epoch.store(epoch.0, Ordering::Release);
+    }
+
+    pub(crate) fn is_moving(&self) -> bool {
+        self.moving.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_moving(&self, moving: bool) {
+        self.moving.store(moving, Ordering::Release);
     }
 
     pub(crate) fn players(&self) -> Vec<Player> {

@@ -9,6 +9,7 @@ use super::{
     ConnectionId, Player, RoomError,
     actor::{RoomCommand, Stop},
     core::{Ended, RoomCore},
+    migration::Forwarded,
 };
 use crate::model::{Epoch, Metadata, PlayerId, RoomId, RoomType};
 
@@ -42,7 +43,7 @@ impl RoomHandle {
 
     /// What granted this server the ownership.
     pub fn epoch(&self) -> Epoch {
-        self.core.epoch
+        self.core.epoch()
     }
 
     /// Its players, those too whose connection ended and whose grace period runs.
@@ -144,6 +145,15 @@ impl RoomHandle {
         };
         if self.mailbox.try_send(command).is_err() {
             tracing::warn!(room = %self.id(), message_type, "a message from elsewhere was dropped: the room is too busy");
+        }
+    }
+
+    /// What came to it on its last server too late; dropped where the mailbox is full, as it was never acknowledged.
+    pub(crate) fn forwarded(&self, item: &Value) {
+        let item = serde_json::from_value::<Forwarded>(item.clone());
+        let sent = item.is_ok_and(|item| self.mailbox.try_send(item.into_command()).is_ok());
+        if !sent {
+            tracing::warn!(room = %self.id(), "a message that followed the room was dropped");
         }
     }
 

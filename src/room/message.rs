@@ -5,7 +5,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::Outgoing;
-use crate::{model::RoomId, protocol::message::ROOM_MESSAGE};
+use crate::{
+    model::{RoomId, RoomRegistration},
+    protocol::{
+        Packet, RedirectMessage,
+        message::{REDIRECT, ROOM_MESSAGE},
+    },
+};
 
 /// Type of the message that tells a player that it is out of its room without having asked for
 /// it: `{roomId, reason, canReconnect}`.
@@ -22,6 +28,18 @@ pub(crate) fn room_message(message_type: &str, data: &Value) -> Outgoing {
 pub(crate) fn left_message(room_id: &RoomId, reason: &str, can_reconnect: bool) -> Outgoing {
     let data = json!({ "roomId": room_id, "reason": reason, "canReconnect": can_reconnect });
     room_message(LEFT_MESSAGE, &data)
+}
+
+/// Word of where a player's room runs now, to come back to it there.
+pub(crate) fn redirect_message(owner: &RoomRegistration, session_token: String) -> Outgoing {
+    let word = RedirectMessage {
+        address: owner.server_address.clone(),
+        room_type: owner.room_type.clone(),
+        room_id: owner.room_id.clone(),
+        reservation: None,
+        session_token: Some(session_token),
+    };
+    Outgoing::Text(Packet::Message { name: REDIRECT.to_owned(), data: json!(word) }.encode().into())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! | what a game writes | `hooks`, `context`, `player`, `handlers` |
 //! | the task of one room | `actor` |
 //! | joins, redirects, restarts | `manager` |
+//! | moves to another server | `migration` |
 //! | the built-in room | `relay` |
 
 mod actor;
@@ -19,6 +20,7 @@ mod handlers;
 mod hooks;
 mod manager;
 mod message;
+mod migration;
 mod outbox;
 mod player;
 mod relay;
@@ -39,6 +41,7 @@ pub use handlers::MessageHandlers;
 pub use hooks::Room;
 pub use manager::{DistributedRoomManager, ManagerOptions};
 pub use message::LEFT_MESSAGE;
+pub use migration::{DrainReport, DrainedRoom, MigrationError, RoomFate, RoomMoved};
 pub use player::Player;
 pub use relay::RelayRoom;
 pub use request::{JoinOutcome, JoinRequest, JoinTarget, JoinedRoom, Redirect, Responder};

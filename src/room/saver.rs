@@ -90,7 +90,7 @@ impl Saver {
 
 impl Taken {
     pub(crate) async fn write(&self, adapter: &dyn DistributedAdapter, core: &RoomCore) -> Result<(), AdapterError> {
-        adapter.save_snapshot(core.epoch, &self.snapshot).await
+        adapter.save_snapshot(core.epoch(), &self.snapshot).await
     }
 }
 

@@ -20,7 +20,7 @@ pub use error::ServerError;
 use crate::{
     gateway::{Authenticator, Bound, Gateway, Hooks},
     protocol::Packet,
-    room::{ConnectionId, DistributedRoomManager, InvalidRoomType, Outgoing, Room, RoomConfig},
+    room::{ConnectionId, DistributedRoomManager, DrainReport, InvalidRoomType, Outgoing, Room, RoomConfig},
 };
 
 /// A game server. Dropping it does not stop it: call [`stop`](Self::stop).
@@ -78,7 +78,7 @@ impl Server {
     /// Ends this server: its rooms first, then the players' connections. Harmless on one that is
     /// stopped. The adapter stays connected; it is its maker's to disconnect.
     ///
-    /// `graceful`: rooms are saved and given up for other servers to take; otherwise they end.
+    /// `graceful`: its rooms move to other servers first, as by [`drain`](Self::drain); otherwise they end.
     ///
     /// # Errors
     /// What the backend says to the unregistration; everything has ended here nevertheless, and
@@ -90,6 +90,12 @@ impl Server {
             gateway.stop().await;
         }
         Ok(outcome?)
+    }
+
+    /// Hands every room on to other servers and takes no new players from now on; see
+    /// [`DistributedRoomManager::drain`]. Players stay connected until the [stop](Self::stop).
+    pub async fn drain(&self) -> DrainReport {
+        self.manager.drain().await
     }
 
     /// Where players connect: the actual port where port 0 was asked for.

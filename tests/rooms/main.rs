@@ -4,10 +4,12 @@
 mod calls;
 mod churn;
 mod disposal;
+mod draining;
 mod faults;
 mod flaky;
 mod joining;
 mod manager;
+mod migration;
 mod outages;
 mod probe;
 mod redirects;

@@ -131,6 +131,10 @@ impl Room for Probe {
             "metadata" => ctx.set_metadata([("mode", data)].into_iter().collect()),
             "dispose" => ctx.dispose("as told"),
             "write" => self.state["written"] = data,
+            "append" => match &mut self.state["appended"] {
+                Value::Array(items) => items.push(data),
+                first => *first = json!([data]),
+            },
             "save" => {
                 let version = ctx.save(self).await?;
                 player.send("saved", &json!(version));

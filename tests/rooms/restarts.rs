@@ -137,13 +137,13 @@ async fn a_graceful_stop_parks_rooms_and_a_join_by_id_brings_them_back() {
     let backend = backend();
     let script = Script::saving();
     let first = serving(&backend, "s1", graceful(), &script).await;
-    let second = bare(&backend, "s2", |options| options.enable_failover = false);
-    define(&second, graceful(), &script);
-    second.start().await.expect("connected");
     let mut ann = Guest::new("ann");
     let session = ann.enter(&first).await;
     say(&first, &ann, "write", json!("parked")).await;
     first.stop(true).await.expect("connected");
+    let second = bare(&backend, "s2", |options| options.enable_failover = false);
+    define(&second, graceful(), &script);
+    second.start().await.expect("connected");
     assert_eq!(ann.next_of("$left").await["canReconnect"], true);
     let row = record(&backend, &session.room_id).await.expect("a parked room is kept");
     assert_eq!((row.state, row.server_id, row.snapshot_version), (RoomState::Parked, None, Some(1)));

@@ -5,10 +5,12 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{RoomActor, guard::guard_for, stopped, work};
+use super::{Origin, RoomActor, guard::guard_for, stopped, work};
 use crate::{
     adapter::AdapterResult,
+    crash_point::crash_point,
     model::{RoomSnapshot, RoomState, RoomUpdate},
+    registry::MOVE_GRACE_MS,
     room::{Player, RoomError, core::Ended, player::Identity},
 };
 
@@ -17,6 +19,8 @@ const BEGIN_LIMIT: Duration = Duration::from_secs(30);
 /// How long to wait before the registry is asked again.
 const RETRY: Duration = Duration::from_millis(250);
 
+/// How long the players of a room that moved are waited for at least.
+const MOVE_GRACE: Duration = Duration::from_millis(MOVE_GRACE_MS);
 /// How long a restored room waits for a player before it counts as empty.
 const RESTORED_WAIT: Duration = Duration::from_mins(1);
 
@@ -25,8 +29,8 @@ const RESTORED_WAIT: Duration = Duration::from_mins(1);
 pub(crate) enum Start {
     /// With `on_create`. `keeps_empty`: nobody has reserved a seat, so it waits for its first player.
     Create { options: Value, keeps_empty: bool },
-    /// From its last snapshot.
-    Restore,
+    /// From its last snapshot. `origin`: it comes from a server that still lives.
+    Restore { origin: Option<Origin> },
 }
 
 impl RoomActor {
@@ -50,7 +54,9 @@ impl RoomActor {
         self.may_act().await?;
         let mut update = std::mem::take(&mut self.update);
         update.state = Some(RoomState::Live);
+        crash_point("migration::restored").await;
         self.declare(update).await?;
+        self.origin = None;
         self.core().begun.cancel();
         if self.core().player_count() == 0 {
             self.check_vacancy();
@@ -66,8 +72,13 @@ impl RoomActor {
                 let outcome = guard_for("on_create", BEGIN_LIMIT, hook).await;
                 self.made(outcome).await
             }
-            Start::Restore => {
+            Start::Restore { origin } => {
+                self.origin = origin;
                 let snapshot = self.load().await?;
+                if let Some(origin) = self.origin.as_ref().filter(|origin| snapshot.version < origin.version) {
+                    let (found, offered) = (snapshot.version, origin.version);
+                    return Err(Ended::Failed(format!("its snapshot has version {found}, {offered} was offered")));
+                }
                 self.expect_players(&snapshot);
                 self.context.saver.restored(&snapshot);
                 let hook = self.room.restore(&mut self.context, snapshot.state);
@@ -98,7 +109,9 @@ impl RoomActor {
     /// Players of the snapshot may come back until their grace period is over.
     fn expect_players(&mut self, snapshot: &RoomSnapshot) {
         let core = std::sync::Arc::clone(self.handle.core_arc());
-        let due = Instant::now() + core.config.reconnect_grace;
+        let grace = core.config.reconnect_grace;
+        // The players of a room that moves have not lost their connections: they are being told.
+        let due = Instant::now() + if self.origin.is_some() { grace.max(MOVE_GRACE) } else { grace };
         for kept in &snapshot.players {
             let identity = Identity {
                 id: kept.id.clone(),

@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use super::departing::Departure;
 use crate::{
     model::{PlayerId, RoomUpdate, SeatId},
     room::{Connection, ConnectionId, JoinError, JoinedRoom, Responder, RoomError, token::SessionToken},
@@ -26,6 +27,8 @@ pub(crate) enum RoomCommand {
     Remote { message_type: String, data: Value, player_id: Option<PlayerId> },
     /// Keep the state now.
     Save { reply: oneshot::Sender<Result<u64, RoomError>> },
+    /// Go to another server.
+    Depart(Box<Departure>),
 }
 
 /// A player that comes in.
@@ -81,6 +84,7 @@ impl fmt::Debug for RoomCommand {
             Self::Message { .. } => "Message",
             Self::Remote { .. } => "Remote",
             Self::Save { .. } => "Save",
+            Self::Depart(_) => "Depart",
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    RoomActor,
+    RoomActor, give_back,
     guard::{guard, guard_for},
     work,
 };
@@ -28,6 +28,10 @@ impl RoomActor {
         }
         let ended = match ended {
             Ended::Parked => self.park().await,
+            Ended::Failed(reason) => match self.origin.take() {
+                Some(origin) => give_back(&self.services, self.core(), &origin, &reason).await,
+                None => Ended::Failed(reason),
+            },
             other => other,
         };
         tracing::info!(room = %self.core().room_id, ?ended, "a room has ended here");
@@ -42,6 +46,7 @@ impl RoomActor {
                 self.tell_players(reason, false);
                 self.unregister(reason).await;
             }
+            Ended::Moved(owner) => self.follow_room(owner).await,
             Ended::Parked => self.tell_players("the server is stopping", true),
             Ended::Lost(reason) => {
                 // What the last hook sent was sent by no owner.

@@ -11,8 +11,10 @@
 //! be told or asked runs beside them as *work*, whose answers come back as items of the same loop.
 //! The lease is compared inline before each item and again before anything leaves for a player.
 
+mod arriving;
 mod begin;
 mod command;
+mod departing;
 mod ending;
 mod guard;
 mod joining;
@@ -31,8 +33,10 @@ use tokio::{
     time::Instant,
 };
 
+pub(crate) use arriving::{Origin, give_back};
 pub(crate) use begin::Start;
 pub(crate) use command::{Arrival, Effect, Return, RoomCommand, Stop, Way};
+pub(crate) use departing::Departure;
 use guard::guard;
 use timers::{Timer, Timers};
 use work::Done;
@@ -76,6 +80,8 @@ pub(crate) struct RoomActor {
     /// A restored room gives its players time to find it again, those too whose seats were not kept.
     kept_until: Option<Instant>,
     ending: Option<Ended>,
+    /// Where it came from, until it runs.
+    origin: Option<Origin>,
 }
 
 /// Which calls of the registry are under way; one of each kind at most.
@@ -84,6 +90,12 @@ struct Pending {
     update: bool,
     save: bool,
     vacancy: bool,
+}
+
+impl Pending {
+    fn any(&self) -> bool {
+        self.update || self.save || self.vacancy
+    }
 }
 
 /// What a room does next.
@@ -119,6 +131,7 @@ impl RoomActor {
             keeps_empty: false,
             kept_until: None,
             ending: None,
+            origin: None,
         }
     }
 
@@ -253,6 +266,7 @@ impl RoomActor {
                 let outcome = self.save_now().await;
                 let _ = reply.send(outcome);
             }
+            RoomCommand::Depart(departure) => self.depart(*departure).await,
         }
     }
 

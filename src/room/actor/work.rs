@@ -180,7 +180,7 @@ async fn is_vacant(services: &Services, core: &RoomCore) -> AdapterResult<Vacanc
 
 async fn seats_free(services: &Services, core: &RoomCore) -> AdapterResult<bool> {
     match services.adapter.room(&core.room_id, Consistency::Linearizable).await? {
-        Some(row) if row.epoch == core.epoch => Ok(row.seat_count == 0),
+        Some(row) if row.epoch == core.epoch() => Ok(row.seat_count == 0),
         _ => Err(AdapterError::Rejected(Rejection::RoomUnknown(core.room_id.clone()))),
     }
 }

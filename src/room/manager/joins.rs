@@ -11,7 +11,7 @@ use super::{
     seats::{Found, Seeker},
 };
 use crate::{
-    model::{Metadata, PlayerId, RoomId, RoomType, SeatRelease},
+    model::{Metadata, PlayerId, RoomId, RoomType, SeatId, SeatRelease},
     room::{
         Connection, JoinError, JoinOutcome, JoinRequest, JoinTarget, JoinedRoom, Responder, RoomHandle,
         actor::{Arrival, Return, RoomCommand, Way},
@@ -105,7 +105,8 @@ impl Inner {
     async fn join(self: Arc<Self>, request: JoinRequest) -> Result<JoinOutcome, JoinError> {
         let server = self.gate()?;
         let JoinRequest { target, mut reservation, player_id, player_data, connection, respond, origin, .. } = request;
-        let seeker = Seeker { server, player_id, origin, preferred: request.preferred_server_id };
+        let token = SessionToken::random(SeatId::random());
+        let mut seeker = Seeker { server, player_id, origin, preferred: request.preferred_server_id, token };
         let _joining = self.services.sessions.begin(&seeker.player_id).ok_or_else(|| in_a_room(&seeker.player_id))?;
         let respond = Arc::new(Mutex::new(Some(respond)));
         for _ in 0..ATTEMPTS {
@@ -119,6 +120,8 @@ impl Inner {
                 self.services.releases.release(SeatRelease { room_id, seat_id, away_ms: 0 });
                 return Err(in_a_room(&player_id));
             }
+            // Where the room moves before it lets the player in, this seat is found again.
+            seeker.token = token.clone();
             let Some(room) = self.ensure(&grant.room)? else { continue };
             let (way, answer) = way(token, &connection, &respond);
             let arrival = Box::new(Arrival { player_id, data: player_data.clone(), way });
@@ -135,7 +138,7 @@ impl Inner {
         connection: Connection,
         respond: Responder,
     ) -> Result<JoinOutcome, JoinError> {
-        let server = self.gate()?;
+        let server = self.session_gate()?;
         let unknown = || JoinError::NotFound("the session is unknown or over: join again".to_owned());
         let (room_id, token) = SessionToken::parse(text).ok_or_else(unknown)?;
         let respond = Arc::new(Mutex::new(Some(respond)));

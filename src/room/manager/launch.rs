@@ -13,10 +13,10 @@ use super::{
     table::{Admission, Exit},
 };
 use crate::{
-    model::{RoomRegistration, RoomState},
+    model::{MigrationStage, RoomRegistration, RoomState},
     room::{
         JoinError, RoomContext, RoomHandle,
-        actor::{Inlets, MAILBOX_CAPACITY, RoomActor, Start},
+        actor::{Inlets, MAILBOX_CAPACITY, Origin, RoomActor, Start, give_back},
         core::{Ended, RoomCore},
         outbox::Outbox,
         saver::Saver,
@@ -58,7 +58,7 @@ impl Inner {
         let saver = Saver::new(Arc::clone(&services.adapter), row.snapshot_version);
         let context = RoomContext::new(Arc::clone(&core), saver);
         let inlets = Inlets { mailbox, effects, stop };
-        let start = how_to_start(row);
+        let (start, origin) = (how_to_start(row), origin(row));
         let exit = Exit { table: Arc::clone(&self.table), core };
         let task_handle = handle.clone();
         let factory = definition.factory;
@@ -67,6 +67,10 @@ impl Inner {
             let exit = exit;
             let Ok(room) = std::panic::catch_unwind(AssertUnwindSafe(|| factory())) else {
                 let reason = "its factory panicked".to_owned();
+                if let Some(origin) = origin {
+                    let _ = exit.core.ended.set(give_back(&services, &exit.core, &origin, &reason).await);
+                    return;
+                }
                 let _ = exit.core.ended.set(Ended::Failed(reason.clone()));
                 if let Err(error) = services.adapter.unregister_room(&exit.core.room_epoch(), &reason).await {
                     tracing::error!(room = %exit.core.room_id, %error, "a room that failed was not taken out");
@@ -82,8 +86,14 @@ impl Inner {
 /// A room that never lived is created, any other one restored.
 fn how_to_start(row: &RoomRegistration) -> Start {
     if row.state != RoomState::Creating {
-        return Start::Restore;
+        return Start::Restore { origin: origin(row) };
     }
     let options = serde_json::from_str(&row.options).unwrap_or(Value::Null);
     Start::Create { options, keeps_empty: row.seat_count == 0 }
+}
+
+/// Where a room comes from that another server is giving up.
+fn origin(row: &RoomRegistration) -> Option<Origin> {
+    let migration = row.migration.as_ref().filter(|migration| migration.stage == MigrationStage::Claimed)?;
+    Some(Origin { from: migration.from.clone(), version: migration.version })
 }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::{DistributedRoomManager, Inner, Phase};
 use crate::{
     adapter::{AdapterError, AdapterResult},
-    model::{NewServer, NodeId, ServerEpoch, ServerStatus, ServerUpdate},
+    model::{NewServer, NodeId, ServerEpoch},
     registry::Rejection,
     room::actor::Stop,
 };
@@ -48,30 +48,24 @@ impl DistributedRoomManager {
 
     /// Ends this server's part in the cluster; the backend stays connected.
     ///
-    /// `graceful`: no new players from now on, every room is saved and given up for others to take;
-    /// rooms without a state to save are disposed of. Otherwise every room is disposed of, its
-    /// snapshot too. Harmless on one that is stopped or has not started.
+    /// `graceful`: it [drains](Self::drain) first. Otherwise every room is disposed of, its snapshot
+    /// too. Harmless on one that is stopped or has not started.
     ///
     /// # Errors
     /// What the backend says to the unregistration; the server's lease ends by itself then.
     pub async fn stop(&self, graceful: bool) -> AdapterResult<()> {
         let inner = &self.inner;
+        if graceful {
+            self.drain().await;
+        }
         let was = inner.phase.send_replace(Phase::Stopping);
-        if was != Phase::Running {
+        if !matches!(was, Phase::Running | Phase::Draining) {
             let never_ran = matches!(was, Phase::New | Phase::Starting);
             inner.phase.send_replace(if never_ran { Phase::Stopped } else { was });
             return Ok(());
         }
+        let all_ended = if graceful { inner.no_rooms_left() } else { inner.dispose_rooms().await };
         let server = inner.server.borrow().clone();
-        if let Some(server) = &server
-            && graceful
-        {
-            let draining = ServerUpdate { status: Some(ServerStatus::Draining), ..ServerUpdate::default() };
-            if let Err(error) = inner.tell(inner.adapter.update_server(server, draining)).await {
-                tracing::warn!(%error, "the cluster does not know that this server is stopping");
-            }
-        }
-        let all_ended = inner.end_rooms(graceful).await;
         inner.services.releases.flush().await;
         inner.cancel.cancel();
         let outcome = match server {
@@ -90,7 +84,7 @@ impl DistributedRoomManager {
 impl Inner {
     /// Tells the cluster something of this server as long as its lease runs; after that nobody needs to hear it, and
     /// a cluster without a quorum would be waited for in vain.
-    async fn tell(&self, call: impl Future<Output = AdapterResult<()>>) -> AdapterResult<()> {
+    pub(super) async fn tell(&self, call: impl Future<Output = AdapterResult<()>>) -> AdapterResult<()> {
         tokio::select! {
             outcome = call => outcome,
             () = self.services.tenure.over() => {
@@ -162,11 +156,14 @@ impl Inner {
     }
 
     async fn register_again(&self) {
-        if *self.phase.borrow() != Phase::Running {
+        if !matches!(*self.phase.borrow(), Phase::Running | Phase::Draining) {
             return;
         }
         if let Err(error) = self.register().await {
-            tracing::warn!(%error, "this server is not registered");
+            return tracing::warn!(%error, "this server is not registered");
+        }
+        if *self.phase.borrow() == Phase::Draining {
+            self.announce_draining().await;
         }
     }
 
@@ -176,14 +173,23 @@ impl Inner {
         }
     }
 
-    /// Ends every room; whether all had ended in time.
-    async fn end_rooms(&self, graceful: bool) -> bool {
+    /// Whether nothing runs any more; what still does is broken off.
+    fn no_rooms_left(&self) -> bool {
+        for room in self.table.rooms() {
+            tracing::error!(room = %room.id(), "a room did not end in time");
+        }
+        self.table.abort_all();
+        self.table.len() == 0
+    }
+
+    /// Ends every room for good; whether all had ended in time.
+    async fn dispose_rooms(&self) -> bool {
         let deadline = Instant::now() + self.options.migration_timeout;
         // A join that was under way when the phase changed may still start one.
         while self.table.len() > 0 {
             let rooms = self.table.rooms();
             for room in &rooms {
-                room.stop(if graceful { Stop::Park } else { Stop::Dispose("the server is stopping".to_owned()) });
+                room.stop(Stop::Dispose("the server is stopping".to_owned()));
             }
             for room in &rooms {
                 if tokio::time::timeout_at(deadline, room.over()).await.is_err() {

@@ -10,11 +10,14 @@
 //! | start, heartbeat, stop | `lifecycle` |
 //! | a player's way into a room | `joins`, `seats`, `sessions` |
 //! | events, and what is done where they were missed | `reconcile` |
+//! | rooms that go to other servers, and come from them | `migrate`, `drain` |
 //! | starting a room's task | `launch`, `table` |
 
+mod drain;
 mod joins;
 mod launch;
 mod lifecycle;
+mod migrate;
 mod options;
 mod placement;
 mod players;
@@ -75,6 +78,8 @@ enum Phase {
     New,
     Starting,
     Running,
+    /// Its rooms are going, or gone, to other servers.
+    Draining,
     Stopping,
     Stopped,
 }
@@ -94,6 +99,8 @@ struct Inner {
     wake: Notify,
     /// The registration may be over: send a heartbeat now.
     beat_now: Notify,
+    /// Held while the rooms are handed on.
+    draining: tokio::sync::Mutex<()>,
     cancel: CancellationToken,
     tasks: TaskTracker,
     /// How many placements were asked for.
@@ -125,6 +132,7 @@ impl DistributedRoomManager {
             release_writer: Mutex::new(Some(release_writer)),
             wake: Notify::new(),
             beat_now: Notify::new(),
+            draining: tokio::sync::Mutex::default(),
             cancel: CancellationToken::new(),
             tasks: TaskTracker::new(),
             turn: AtomicU64::new(0),
@@ -224,11 +232,19 @@ impl DistributedRoomManager {
 impl Inner {
     /// This server's registration, where it takes players just now.
     fn gate(&self) -> Result<ServerEpoch, JoinError> {
+        if *self.phase.borrow() == Phase::Draining {
+            return Err(JoinError::Unavailable("this server is draining: connect to another one".to_owned()));
+        }
+        self.session_gate()
+    }
+
+    /// The same for players that have a session: one that drains still knows where their rooms are.
+    fn session_gate(&self) -> Result<ServerEpoch, JoinError> {
         let refuse = |why: &str| Err(JoinError::Unavailable(why.to_owned()));
         match *self.phase.borrow() {
             Phase::New | Phase::Starting => refuse("this server has not started yet: try again shortly"),
             Phase::Stopping | Phase::Stopped => refuse("this server is stopping: connect to another one"),
-            Phase::Running => match self.server.borrow().clone() {
+            Phase::Running | Phase::Draining => match self.server.borrow().clone() {
                 Some(server) if self.services.tenure.may_act() => Ok(server),
                 _ => refuse("this server has lost touch with its cluster: try again, or connect to another one"),
             },

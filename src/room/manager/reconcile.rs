@@ -17,7 +17,7 @@ use crate::{
         RoomType, RoomTypeSpec, ServerEpoch, ServerUpdate,
     },
     registry::Rejection,
-    room::actor::Stop,
+    room::{actor::Stop, migration::FORWARDED},
 };
 
 /// Time between comparisons.
@@ -48,7 +48,7 @@ impl Inner {
         loop {
             let server = self.server.borrow().clone();
             if let Some(server) = server
-                && *self.phase.borrow() == Phase::Running
+                && matches!(*self.phase.borrow(), Phase::Running | Phase::Draining)
                 && let Err(error) = self.reconcile(&server).await
             {
                 if matches!(error, AdapterError::Fenced { .. } | AdapterError::Rejected(Rejection::ServerUnknown(_))) {
@@ -72,8 +72,11 @@ impl Inner {
                 return Err(error);
             }
         }
-        if self.options.enable_failover {
-            self.take_orphans(server).await?;
+        if *self.phase.borrow() == Phase::Running {
+            self.take_offers(server).await?;
+            if self.options.enable_failover {
+                self.take_orphans(server).await?;
+            }
         }
         let query = RoomQuery { server_id: Some(server.server_id.clone()), ..RoomQuery::default() };
         let listed = self.adapter.rooms(&query, Consistency::Local).await?;
@@ -104,7 +107,7 @@ impl Inner {
     }
 
     /// Starts a room that is this server's. One that has ended here is taken out of the registry, which had not heard of it.
-    async fn start_or_clear(self: &Arc<Self>, row: &RoomRegistration) -> AdapterResult<()> {
+    pub(super) async fn start_or_clear(self: &Arc<Self>, row: &RoomRegistration) -> AdapterResult<()> {
         match self.ensure(row) {
             Ok(Some(_)) => Ok(()),
             Ok(None) => {
@@ -128,7 +131,9 @@ impl Inner {
         let own = present.is_some_and(|present| {
             present.server_id.as_ref() == Some(&server.server_id) && present.epoch == room.epoch
         });
-        if !own && let Some(running) = self.table.room(&room.room_id).filter(|running| running.epoch() == room.epoch) {
+        // A room that is on its way knows best itself.
+        let running = self.table.room(&room.room_id).filter(|running| !running.core().is_moving());
+        if !own && let Some(running) = running.filter(|running| running.epoch() == room.epoch) {
             running.stop(Stop::Abandon("the room is no longer on this server".to_owned()));
         }
         Ok(())
@@ -162,6 +167,9 @@ impl Inner {
     }
 
     async fn on_event(self: &Arc<Self>, event: &DistributedEvent) {
+        if let Some(room_id) = &event.room_id {
+            self.stir(room_id);
+        }
         match (&event.kind, &event.room_id) {
             (EventKind::RoomCreated, Some(room_id)) if event.server_id.as_ref() == Some(&self.options.server_id) => {
                 if let Err(error) = self.create_placed(room_id).await {
@@ -172,7 +180,15 @@ impl Inner {
                 if let EventPayload::Message { message_type, data, player_id } = &event.payload
                     && let Some(room) = self.table.room(room_id)
                 {
-                    room.remote_message(message_type, data, player_id.as_ref());
+                    match message_type.as_str() {
+                        FORWARDED => room.forwarded(data),
+                        _ => room.remote_message(message_type, data, player_id.as_ref()),
+                    }
+                }
+            }
+            (EventKind::RoomUpdated, Some(room_id)) if offered_to(event) == Some(self.options.server_id.as_str()) => {
+                if let Err(error) = self.answer_offer(room_id).await {
+                    tracing::debug!(room = %room_id, %error, "an offered room waits for the next comparison");
                 }
             }
             (EventKind::RoomDisposed | EventKind::RoomMigrated, Some(room_id))
@@ -182,6 +198,16 @@ impl Inner {
             }
             (EventKind::ServerOffline, _) => self.wake.notify_one(),
             _ => {}
+        }
+    }
+
+    /// A room is offered to this server.
+    async fn answer_offer(self: &Arc<Self>, room_id: &RoomId) -> AdapterResult<()> {
+        let server = self.server.borrow().clone();
+        let Some(server) = server.filter(|_| *self.phase.borrow() == Phase::Running) else { return Ok(()) };
+        match self.adapter.room(room_id, Consistency::Local).await? {
+            Some(row) => self.take_offer(&server, &row).await,
+            None => Ok(()),
         }
     }
 
@@ -197,6 +223,14 @@ impl Inner {
 
     pub(super) fn room_types(&self) -> BTreeMap<RoomType, RoomTypeSpec> {
         self.types.read().iter().map(|(name, definition)| (name.clone(), definition.config.spec())).collect()
+    }
+}
+
+/// The server that a room is offered to, in word of a change of its record.
+fn offered_to(event: &DistributedEvent) -> Option<&str> {
+    match &event.payload {
+        EventPayload::Json(word) => word["offeredTo"].as_str(),
+        _ => None,
     }
 }
 

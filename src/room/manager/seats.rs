@@ -31,6 +31,8 @@ pub(super) struct Seeker {
     pub(super) player_id: PlayerId,
     pub(super) origin: u64,
     pub(super) preferred: Option<ServerId>,
+    /// The seat that it asks for, and proof of it; kept for as long as it asks.
+    pub(super) token: SessionToken,
 }
 
 /// Where a player's seat is.
@@ -148,7 +150,7 @@ impl Inner {
 
     /// Takes a seat by one command of the registry.
     async fn reserve(self: &Arc<Self>, seeker: &Seeker, target: SeatTarget) -> AdapterResult<Found> {
-        let token = SessionToken::random(SeatId::random());
+        let token = seeker.token.clone();
         let request = SeatRequest {
             seat_id: token.seat_id(),
             player_id: seeker.player_id.clone(),

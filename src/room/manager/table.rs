@@ -58,7 +58,7 @@ impl RoomTable {
     pub(crate) fn admit<T>(&self, room: &RoomEpoch, prepare: impl FnOnce() -> (RoomHandle, T)) -> Admission<T> {
         let mut inner = self.inner.lock();
         if let Some(entry) = inner.rooms.get(&room.room_id)
-            && entry.handle.epoch() >= room.epoch
+            && (entry.handle.epoch() >= room.epoch || entry.handle.core().is_moving())
         {
             return Admission::Running(entry.handle.clone());
         }
@@ -116,7 +116,7 @@ impl RoomTable {
             inner.rooms.remove(&core.room_id);
         }
         // A room that was lost may come back under the same ownership, as when its snapshot could not be read.
-        if matches!(core.ended.get(), Some(Ended::Disposed(_) | Ended::Failed(_) | Ended::Parked)) {
+        if matches!(core.ended.get(), Some(Ended::Disposed(_) | Ended::Failed(_) | Ended::Parked | Ended::Moved(_))) {
             inner.remember(core.room_epoch());
         }
     }
