@@ -3,17 +3,19 @@
 //! Each other node has a bounded queue and one task that carries what is in it, a frame at a time,
 //! the next after the answer to the last. What cannot be delivered is dropped, and counted.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use metrics::counter;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{ApplicationRequest, ApplicationResponse, RaftNode, types::NodeNumber};
 use crate::adapter::{AdapterError, AdapterResult};
 
 /// How many events wait for one node at most.
 const QUEUE_MAX: usize = 8192;
+/// How many bytes of events wait for one node at most.
+const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// A frame is full once it holds so many bytes.
 const FRAME_BYTES: usize = 1024 * 1024;
 /// How many events a frame holds at most.
@@ -28,7 +30,30 @@ pub(super) struct Mailroom {
     node: RaftNode,
     /// How long another node may take to answer.
     answer_max: Duration,
-    queues: Mutex<BTreeMap<NodeNumber, mpsc::Sender<Vec<u8>>>>,
+    queues: Mutex<BTreeMap<NodeNumber, Queue>>,
+}
+
+/// What waits for one node.
+#[derive(Debug)]
+struct Queue {
+    letters: mpsc::Sender<Letter>,
+    /// A permit for each byte.
+    room: Arc<Semaphore>,
+}
+
+/// An encoded event, and the room in the queue that it takes until it was carried.
+#[derive(Debug)]
+struct Letter {
+    bytes: Vec<u8>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Queue {
+    fn put(&self, bytes: Vec<u8>) -> Option<()> {
+        let size = u32::try_from(bytes.len()).ok()?;
+        let room = Arc::clone(&self.room).try_acquire_many_owned(size).ok()?;
+        self.letters.try_send(Letter { bytes, _room: room }).ok()
+    }
 }
 
 impl Mailroom {
@@ -43,11 +68,11 @@ impl Mailroom {
     pub(super) fn post(&self, to: NodeNumber, letter: Vec<u8>) -> AdapterResult<()> {
         let mut queues = self.queues.lock();
         let queue = queues.entry(to).or_insert_with(|| {
-            let (queue, letters) = mpsc::channel(QUEUE_MAX);
-            self.node.runtime().spawn(carry(self.node.clone(), to, self.answer_max, letters));
-            queue
+            let (letters, inbox) = mpsc::channel(QUEUE_MAX);
+            self.node.runtime().spawn(carry(self.node.clone(), to, self.answer_max, inbox));
+            Queue { letters, room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)) }
         });
-        queue.try_send(letter).map_err(|_| {
+        queue.put(letter).ok_or_else(|| {
             counter!("roomraft_events_undelivered_total").increment(1);
             AdapterError::Unavailable(format!("node {to:016x} does not take events fast enough"))
         })
@@ -55,21 +80,24 @@ impl Mailroom {
 
     /// Puts an encoded event in the queue for every other member; for those that do not keep up it is dropped.
     pub(super) fn post_all(&self, letter: &[u8]) {
-        for node in self.node.others() {
+        let others = self.node.others();
+        // The queue of a node that is no member any more ends when it is empty.
+        self.queues.lock().retain(|node, _| others.contains(node));
+        for node in others {
             // At most once: the loss is counted.
             let _ = self.post(node, letter.to_vec());
         }
     }
 }
 
-async fn carry(node: RaftNode, to: NodeNumber, answer_max: Duration, mut letters: mpsc::Receiver<Vec<u8>>) {
+async fn carry(node: RaftNode, to: NodeNumber, answer_max: Duration, mut letters: mpsc::Receiver<Letter>) {
     while let Some(first) = letters.recv().await {
-        let mut bytes = first.len();
-        let mut frame = vec![first];
+        let mut bytes = first.bytes.len();
+        let mut frame = vec![first.bytes];
         while bytes < FRAME_BYTES && frame.len() < FRAME_EVENTS_MAX {
             let Ok(letter) = letters.try_recv() else { break };
-            bytes += letter.len();
-            frame.push(letter);
+            bytes += letter.bytes.len();
+            frame.push(letter.bytes);
         }
         let count = frame.len() as u64;
         match node.ask(to, ApplicationRequest::Publish(frame), answer_max).await {
@@ -83,4 +111,19 @@ async fn carry(node: RaftNode, to: NodeNumber, answer_max: Duration, mut letters
 fn undelivered(to: NodeNumber, count: u64, reason: &str) {
     counter!("roomraft_events_undelivered_total").increment(count);
     tracing::debug!(node = to, count, reason, "events were not delivered");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_full_by_bytes_as_well() {
+        let (letters, mut inbox) = mpsc::channel(QUEUE_MAX);
+        let queue = Queue { letters, room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)) };
+        let taken = (0..QUEUE_MAX).take_while(|_| queue.put(vec![0; EVENT_BYTES_MAX]).is_some()).count();
+        assert_eq!(taken, QUEUE_BYTES_MAX / EVENT_BYTES_MAX);
+        drop(inbox.try_recv().expect("a letter"));
+        assert!(queue.put(vec![0; EVENT_BYTES_MAX]).is_some(), "what was carried makes room");
+    }
 }

@@ -25,17 +25,23 @@ use tokio::{
 use super::{ApplicationRefusal, route::Route};
 use crate::{
     adapter::{AdapterError, AdapterResult},
-    registry::{Command, Operation, Origin, ProposerId, Reply},
+    codec,
+    registry::{Command, Operation, Origin, ProposerId, Rejection, Reply, SNAPSHOT_BYTES_MAX},
 };
 
 /// How many frames are under way at once.
 const FRAMES_MAX: usize = 4;
 /// How many commands a frame holds at most.
 const FRAME_COMMANDS_MAX: usize = 1024;
-/// A frame is full once it holds so many bytes of snapshots.
+/// A frame is full once it holds so many bytes.
 const FRAME_BYTES: usize = 1024 * 1024;
+/// The largest command in bytes: the largest snapshot of a room with all that goes with it. A larger one would not fit
+/// into a frame to the followers, and hold up everything behind it in the log.
+const COMMAND_BYTES_MAX: usize = SNAPSHOT_BYTES_MAX + 64 * 1024;
 /// How many callers wait in the queue at most.
 const QUEUE_MAX: usize = 65_536;
+/// From so many operations on that wait while nothing can be sent, those whose callers have given up are sought out.
+const PRUNE_FROM: usize = 1024;
 
 /// Where a node's callers hand in their operations. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -47,6 +53,8 @@ pub(super) struct Proposer {
 #[derive(Debug)]
 struct Waiting {
     operation: Operation,
+    /// Its size, encoded.
+    bytes: usize,
     answer: oneshot::Sender<Reply>,
     /// Whether it may have reached a leader.
     sent: Arc<AtomicBool>,
@@ -68,6 +76,7 @@ impl Proposer {
             route,
             next_serial: 1,
             waiting: VecDeque::new(),
+            prune_at: PRUNE_FROM,
             unsettled: BTreeSet::new(),
             frames: JoinSet::new(),
         };
@@ -78,11 +87,13 @@ impl Proposer {
     /// Has an operation applied, once, and gives its outcome.
     ///
     /// # Errors
-    /// `Unavailable` where it reached no leader within `deadline`; `Timeout` where it may have.
+    /// `Unavailable` where it reached no leader within `deadline`; `Timeout` where it may have; `TooLarge` where it
+    /// could never be replicated.
     pub(super) async fn propose(&self, operation: Operation, deadline: Duration) -> AdapterResult<Reply> {
+        let bytes = size(&operation)?;
         let (answer, answered) = oneshot::channel();
         let sent = Arc::new(AtomicBool::new(false));
-        let waiting = Waiting { operation, answer, sent: Arc::clone(&sent) };
+        let waiting = Waiting { operation, bytes, answer, sent: Arc::clone(&sent) };
         let outcome = timeout(deadline, async {
             self.inbox.send(waiting).await.map_err(|_| AdapterError::Disconnected)?;
             answered.await.map_err(|_| AdapterError::Timeout("the node was stopped".to_owned()))
@@ -102,6 +113,8 @@ struct Queue {
     route: Arc<Route>,
     next_serial: u64,
     waiting: VecDeque<Waiting>,
+    /// How many operations wait when those that nobody waits for are dropped.
+    prune_at: usize,
     /// The numbers of commands whose outcome has not come yet.
     unsettled: BTreeSet<u64>,
     frames: JoinSet<Vec<u64>>,
@@ -133,6 +146,7 @@ impl Queue {
                 }
                 self.frames.spawn(deliver(Arc::clone(&self.route), frame));
             }
+            self.prune_at = prune(&mut self.waiting, self.prune_at);
         }
     }
 
@@ -143,9 +157,7 @@ impl Queue {
             if waiting.answer.is_closed() {
                 continue;
             }
-            if let Operation::SaveSnapshot { bytes: snapshot, .. } = &waiting.operation {
-                bytes += snapshot.len();
-            }
+            bytes += waiting.bytes;
             let serial = self.next_serial;
             self.next_serial += 1;
             self.unsettled.insert(serial);
@@ -154,6 +166,29 @@ impl Queue {
         }
         frame
     }
+}
+
+fn size(operation: &Operation) -> AdapterResult<usize> {
+    let bytes = match operation {
+        // Nearly all of it is the snapshot, which need not be looked at for that.
+        Operation::SaveSnapshot { bytes, .. } => bytes.len(),
+        other => codec::encoded_size(other).map_err(|error| Rejection::Invalid(error.to_string()))?,
+    };
+    if bytes > COMMAND_BYTES_MAX {
+        let what = "a write to the registry".to_owned();
+        return Err(AdapterError::TooLarge { what, bytes, limit: COMMAND_BYTES_MAX });
+    }
+    Ok(bytes)
+}
+
+/// Drops what nobody waits for any more once `at` operations wait; gives the count at which to look again. Without a
+/// quorum nothing leaves the queue otherwise, however long that lasts.
+fn prune(waiting: &mut VecDeque<Waiting>, at: usize) -> usize {
+    if waiting.len() < at {
+        return at;
+    }
+    waiting.retain(|waiting| !waiting.answer.is_closed());
+    PRUNE_FROM.max(waiting.len() * 2)
 }
 
 /// Gets a frame to the leader, again and again, until each command is answered or given up; gives their numbers.
@@ -191,5 +226,39 @@ async fn deliver(route: Arc<Route>, frame: Vec<Numbered>) -> Vec<u64> {
 impl Numbered {
     fn command(&self) -> Command {
         Command { time_ms: 0, origin: Some(self.origin), operation: self.waiting.operation.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting() -> (Waiting, oneshot::Receiver<Reply>) {
+        let (answer, answered) = oneshot::channel();
+        (Waiting { operation: Operation::Tick, bytes: 1, answer, sent: Arc::default() }, answered)
+    }
+
+    #[test]
+    fn what_nobody_waits_for_does_not_pile_up() {
+        let (mut queue, mut at, mut callers) = (VecDeque::new(), PRUNE_FROM, Vec::new());
+        for number in 0..100_000 {
+            let (waiting, answered) = waiting();
+            queue.push_back(waiting);
+            if number < 3_000 {
+                callers.push(answered);
+            }
+            at = prune(&mut queue, at);
+            assert!(queue.len() <= 2 * callers.len() + PRUNE_FROM, "{} wait after {number}", queue.len());
+        }
+        let left = queue.iter().filter(|waiting| !waiting.answer.is_closed()).count();
+        assert_eq!(left, 3_000, "nobody who waits is dropped");
+    }
+
+    #[test]
+    fn a_command_that_no_frame_could_hold_is_refused() {
+        let key = "k".repeat(COMMAND_BYTES_MAX);
+        let error = size(&Operation::AcquireLock { key, ttl_ms: 1 }).expect_err("too large");
+        assert!(matches!(error, AdapterError::TooLarge { limit: COMMAND_BYTES_MAX, .. }), "{error}");
+        const { assert!(COMMAND_BYTES_MAX + FRAME_BYTES < crate::quic::FRAME_BYTES_MAX) };
     }
 }
