@@ -51,6 +51,13 @@ pub struct RaftTiming {
     pub request: Duration,
 }
 
+impl RaftTiming {
+    /// How long a leader may hear nothing of a quorum until it counts as cut off: several heartbeats and elections.
+    pub(super) fn quorum_silence(&self) -> Duration {
+        Duration::from_secs(1).max(self.heartbeat * 4).max(self.election_max * 2)
+    }
+}
+
 impl Default for RaftTiming {
     fn default() -> Self {
         Self {

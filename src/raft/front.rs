@@ -91,10 +91,11 @@ impl RaftFront {
 
     fn start_here(node: RaftNode, hub: EventHub, clock: &Clock, times: FrontTimes) -> Self {
         let (raft, registry) = (node.raft().clone(), node.registry().clone());
-        let leader = Arc::new(Leader::new(raft.clone(), registry.clone(), clock.clone()));
+        let leader = Arc::new(Leader::new(raft.clone(), registry.clone(), clock.clone(), node.quorum_silence()));
         let leases = Leases::new(raft, registry.clone(), Arc::clone(&leader), clock.clone(), times.lease);
         let leases = Arc::new(leases);
-        node.serve(Arc::new(Desk { leader: Arc::clone(&leader), leases: Arc::clone(&leases), hub: hub.clone() }));
+        let (desk_leader, desk_leases, answer_max) = (Arc::clone(&leader), Arc::clone(&leases), times.answer_max);
+        node.serve(Arc::new(Desk { leader: desk_leader, leases: desk_leases, answer_max, hub: hub.clone() }));
         let route = Arc::new(Route { node: node.clone(), leader, answer_max: times.answer_max });
         let proposer = Proposer::start(node.proposer(), Arc::clone(&route));
         let reads = Reads::start(Arc::clone(&route));
@@ -259,6 +260,8 @@ fn letter(event: &DistributedEvent) -> AdapterResult<Vec<u8>> {
 #[derive(Debug)]
 struct Desk {
     leader: Arc<Leader>,
+    /// How long the asking node waits.
+    answer_max: Duration,
     leases: Arc<Leases>,
     hub: EventHub,
 }
@@ -267,7 +270,15 @@ struct Desk {
 impl PeerHandler for Desk {
     async fn handle(&self, _: NodeNumber, request: ApplicationRequest) -> ApplicationResponse {
         match request {
-            ApplicationRequest::Forward(commands) => ApplicationResponse::Replies(self.leader.propose(commands).await),
+            ApplicationRequest::Forward(commands) => {
+                // Who asked does not wait any longer either.
+                match timeout(self.answer_max, self.leader.propose(commands)).await {
+                    Ok(replies) => ApplicationResponse::Replies(replies),
+                    Err(_) => {
+                        ApplicationResponse::Refused(ApplicationRefusal::Unknown("no quorum answered".to_owned()))
+                    }
+                }
+            }
             ApplicationRequest::ReadIndex => match self.leader.confirm().await {
                 Ok(log_id) => ApplicationResponse::ReadIndex(ReadIndex::new(log_id)),
                 Err(refusal) => ApplicationResponse::Refused(refusal),

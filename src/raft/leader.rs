@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use openraft::{ReadPolicy, errors::ClientWriteError};
+use openraft::{Instant as _, ReadPolicy, async_runtime::WatchReceiver, errors::ClientWriteError};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
@@ -26,14 +26,16 @@ pub(super) struct Leader {
     source: Clock,
     clock: Mutex<ClusterClock>,
     confirmations: Rounds<LogId>,
+    /// How long a quorum may be silent until nothing more is proposed.
+    quorum_silence: Duration,
 }
 
 impl Leader {
     /// Must be called on the runtime of consensus.
-    pub(super) fn new(raft: RaftHandle, registry: SharedRegistry, source: Clock) -> Self {
+    pub(super) fn new(raft: RaftHandle, registry: SharedRegistry, source: Clock, quorum_silence: Duration) -> Self {
         let confirming = raft.clone();
         let confirmations = Rounds::start(move || confirm(confirming.clone()));
-        Self { raft, registry, source, clock: Mutex::default(), confirmations }
+        Self { raft, registry, source, clock: Mutex::default(), confirmations, quorum_silence }
     }
 
     /// Cluster time as this node continues it.
@@ -45,6 +47,10 @@ impl Leader {
     /// Has commands committed and applied, in this order, and gives the outcome of each.
     pub(super) async fn propose(&self, mut commands: Vec<Command>) -> Vec<Result<Reply, ApplicationRefusal>> {
         let (count, time_ms) = (commands.len(), self.now_ms());
+        if self.is_cut_off() {
+            let refusal = ApplicationRefusal::NotReady("no quorum answers".to_owned());
+            return vec![Err(refusal); count];
+        }
         for command in &mut commands {
             command.time_ms = time_ms;
         }
@@ -67,6 +73,19 @@ impl Leader {
         let missing = || Err(ApplicationRefusal::Unknown("consensus gave no answer".to_owned()));
         outcomes.resize_with(count, missing);
         outcomes
+    }
+
+    /// Whether a quorum has been silent for long. What is proposed then would only wait in the log, again at each
+    /// retry, and its outcome be unknown.
+    fn is_cut_off(&self) -> bool {
+        let metrics = self.raft.data_metrics();
+        let acked = metrics.borrow_watched().last_quorum_acked;
+        acked.is_some_and(|acked| acked.elapsed() > self.quorum_silence) && self.has_other_voters()
+    }
+
+    fn has_other_voters(&self) -> bool {
+        let metrics = self.raft.metrics();
+        metrics.borrow_watched().membership_config.voter_ids().any(|voter| voter != *self.raft.node_id())
     }
 
     /// The cluster's own bookkeeping, which is harmless twice.

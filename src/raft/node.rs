@@ -92,6 +92,7 @@ pub(super) struct Parts {
     pub(super) handler: run::HandlerCell,
     pub(super) answered: Arc<Mutex<BTreeMap<NodeNumber, u64>>>,
     pub(super) address: SocketAddr,
+    pub(super) quorum_silence: Duration,
     pub(super) runtime: tokio::runtime::Handle,
 }
 
@@ -186,7 +187,12 @@ impl RaftNode {
         let answered = parts.answered.lock().clone();
         let metrics = parts.raft.metrics();
         let metrics = metrics.borrow_watched();
-        status::status(&metrics, cluster_id, &answered)
+        status::status(&metrics, cluster_id, &answered, parts.quorum_silence)
+    }
+
+    /// How long a leader may hear nothing of a quorum until it counts as cut off.
+    pub(super) fn quorum_silence(&self) -> Duration {
+        self.shared.parts.quorum_silence
     }
 
     /// Where it listens for its peers.

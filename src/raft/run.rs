@@ -59,7 +59,7 @@ pub(super) fn run(config: &RaftConfig, events: EventHub, started: Started, signa
             match Running::start(config, events).await {
                 Err(error) => drop(started.send(Err(error))),
                 Ok(running) => {
-                    drop(started.send(Ok(running.parts())));
+                    drop(started.send(Ok(running.parts(config))));
                     running.go_on(config, signals).await;
                 }
             }
@@ -121,7 +121,7 @@ impl Running {
         Ok(Self { storage, endpoint, record, own, links, raft, membership, handler, answered, leaving, address })
     }
 
-    fn parts(&self) -> Parts {
+    fn parts(&self, config: &RaftConfig) -> Parts {
         Parts {
             raft: self.raft.clone(),
             registry: self.storage.registry().clone(),
@@ -137,6 +137,7 @@ impl Running {
             handler: Arc::clone(&self.handler),
             answered: Arc::clone(&self.answered),
             address: self.address,
+            quorum_silence: config.timing.quorum_silence(),
             runtime: tokio::runtime::Handle::current(),
         }
     }

@@ -7,9 +7,6 @@ use openraft::{Instant, RaftMetrics, ServerState};
 use super::types::{Member, NodeNumber, TypeConfig};
 use crate::quic::ClusterId;
 
-/// A leader that no quorum has answered for this long does not have one.
-const QUORUM_FRESH: Duration = Duration::from_secs(1);
-
 /// The part that a node has in consensus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RaftRole {
@@ -73,11 +70,13 @@ pub struct RaftStatus {
     pub members: Vec<MemberStatus>,
 }
 
-/// Puts together what consensus says of itself and who answered lately, with what each has applied.
+/// Puts together what consensus says of itself and who answered lately, with what each has applied. A leader that no
+/// quorum has answered for `quorum_silence` does not have one.
 pub(super) fn status(
     metrics: &RaftMetrics<TypeConfig>,
     cluster_id: Option<ClusterId>,
     answered: &BTreeMap<NodeNumber, u64>,
+    quorum_silence: Duration,
 ) -> RaftStatus {
     let membership = &metrics.membership_config;
     let role = match metrics.state {
@@ -102,7 +101,7 @@ pub(super) fn status(
     };
     let leader = metrics.current_leader;
     let quorum = if role == RaftRole::Leader {
-        voters.len() == 1 || metrics.last_quorum_acked.is_some_and(|acked| acked.elapsed() < QUORUM_FRESH)
+        voters.len() == 1 || metrics.last_quorum_acked.is_some_and(|acked| acked.elapsed() < quorum_silence)
     } else {
         leader.is_some_and(|leader| answered.contains_key(&leader))
     };
