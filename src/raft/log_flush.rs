@@ -8,7 +8,10 @@
 //! handle of the log is dropped there (either would panic): it completes its callbacks, which are
 //! only notifications, and sends word to a task.
 
-use std::io;
+use std::{
+    io,
+    sync::{Arc, OnceLock},
+};
 
 use openraft::storage::IOFlushed;
 use raft_log::api::raft_log_writer::RaftLogWriter;
@@ -26,7 +29,7 @@ pub(super) struct GroupCommit {
     waiting: Waiting,
     in_flight: bool,
     /// Why nothing can be made durable any more: what was written before may be torn.
-    failure: Option<String>,
+    failure: Arc<OnceLock<String>>,
     done: mpsc::UnboundedSender<FlushOutcome>,
 }
 
@@ -46,7 +49,14 @@ pub(super) type FlushOutcome = Result<(), String>;
 impl GroupCommit {
     pub(super) fn new(log: raft_log::RaftLog<LogTypes>, done: mpsc::UnboundedSender<FlushOutcome>) -> Self {
         let bytes_written = log.on_disk_size();
-        Self { log: Some(log), bytes_written, waiting: Waiting::default(), in_flight: false, failure: None, done }
+        Self {
+            log: Some(log),
+            bytes_written,
+            waiting: Waiting::default(),
+            in_flight: false,
+            failure: Arc::default(),
+            done,
+        }
     }
 
     pub(super) fn log(&self) -> io::Result<&raft_log::RaftLog<LogTypes>> {
@@ -65,8 +75,7 @@ impl GroupCommit {
 
     /// Has `callback` called once all that was written before now is durable.
     pub(super) fn complete_when_durable(&mut self, callback: IOFlushed<TypeConfig>) -> io::Result<()> {
-        if let Some(failure) = &self.failure {
-            let failure = failure.clone();
+        if let Some(failure) = self.failure() {
             callback.io_completed(Err(io::Error::other(failure.clone())));
             return Err(io::Error::other(failure));
         }
@@ -83,8 +92,13 @@ impl GroupCommit {
     /// After a failed flush nothing more is ever acknowledged: everybody who waits hears of it, and whoever comes
     /// later.
     pub(super) fn fail(&mut self, reason: &str) {
-        self.failure.get_or_insert_with(|| reason.to_owned());
+        self.failure.get_or_init(|| reason.to_owned());
         self.fail_waiting(reason);
+    }
+
+    /// Why nothing can be made durable any more, if that is so.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failure.get().cloned()
     }
 
     fn fail_waiting(&mut self, reason: &str) {
@@ -96,7 +110,8 @@ impl GroupCommit {
     fn start_flush(&mut self) -> io::Result<()> {
         let covered = std::mem::take(&mut self.waiting);
         self.in_flight = true;
-        let report = FlushReport { covered, done: self.done.clone(), told: false };
+        let (done, failure) = (self.done.clone(), Arc::clone(&self.failure));
+        let report = FlushReport { covered, done, failure, told: false };
         self.log_mut()?.flush(true, Some(report))
     }
 }
@@ -110,12 +125,17 @@ fn closed() -> io::Error {
 pub(super) struct FlushReport {
     covered: Waiting,
     done: mpsc::UnboundedSender<FlushOutcome>,
+    failure: Arc<OnceLock<String>>,
     told: bool,
 }
 
 impl raft_log::Callback for FlushReport {
     fn send(mut self, result: io::Result<()>) {
         let outcome = result.map_err(|error| error.to_string());
+        // Whoever hears of the failure by a callback may ask for the reason at once.
+        if let Err(reason) = &outcome {
+            self.failure.get_or_init(|| reason.clone());
+        }
         for callback in self.covered.0.drain(..) {
             callback.io_completed(outcome.clone().map_err(io::Error::other));
         }
@@ -141,8 +161,6 @@ impl Drop for FlushReport {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use openraft::type_config::TypeConfigExt;
 
     use super::*;
@@ -163,7 +181,7 @@ mod tests {
         // A request that the flush thread never comes to counts as a failed flush.
         let (callback, told) = TypeConfig::oneshot();
         let covered = Waiting(vec![IOFlushed::signal(callback)]);
-        drop(FlushReport { covered, done: group.done.clone(), told: false });
+        drop(FlushReport { covered, done: group.done.clone(), failure: Arc::default(), told: false });
         assert!(told.await.expect("told").is_err());
         assert!(matches!(outcomes.recv().await, Some(Err(_))));
     }

@@ -86,6 +86,11 @@ impl LogStore {
         self.shared.lock().bytes_written
     }
 
+    /// Why nothing can be made durable any more, if that is so.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.shared.lock().failure()
+    }
+
     /// Makes everything durable and gives the files free; later calls are errors. Blocks.
     pub(super) fn close(&self) -> io::Result<()> {
         let Some(mut log) = self.shared.lock().close() else { return Ok(()) };

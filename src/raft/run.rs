@@ -150,7 +150,7 @@ impl Running {
         tasks.spawn(self.membership.clone().look_after());
         tasks.spawn(self.neighbours(others.clone()).watch());
         tasks.spawn(trigger_snapshots(self.raft.clone(), Arc::clone(&self.storage), config.snapshots.log_bytes));
-        tasks.spawn(report_end(self.raft.clone(), Arc::clone(&fatal), stopping.clone()));
+        tasks.spawn(report_end(self.raft.clone(), Arc::clone(&self.storage), Arc::clone(&fatal), stopping.clone()));
         tasks.spawn(become_member(
             self.bootstrapper(others, config),
             Arc::clone(&self.storage),
@@ -250,7 +250,12 @@ async fn become_member(
 }
 
 /// Says so when consensus ends by itself: a node whose disk fails must not go on.
-async fn report_end(raft: RaftHandle, fatal: Arc<watch::Sender<Option<String>>>, stopping: CancellationToken) {
+async fn report_end(
+    raft: RaftHandle,
+    storage: Arc<Storage>,
+    fatal: Arc<watch::Sender<Option<String>>>,
+    stopping: CancellationToken,
+) {
     let mut metrics = raft.metrics();
     loop {
         let state = metrics.borrow_and_update().running_state.clone();
@@ -258,7 +263,7 @@ async fn report_end(raft: RaftHandle, fatal: Arc<watch::Sender<Option<String>>>,
             && !stopping.is_cancelled()
         {
             error!(%end, "consensus has stopped");
-            fatal.send_replace(Some(format!("consensus has stopped: {end}")));
+            fatal.send_replace(Some(storage.failure().unwrap_or_else(|| format!("consensus has stopped: {end}"))));
             return;
         }
         if metrics.changed().await.is_err() {

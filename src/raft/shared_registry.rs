@@ -85,6 +85,11 @@ impl SharedRegistry {
         self.core.read().applied.last_applied
     }
 
+    /// Why the store cannot be written any more, if that is so.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.core.read().failure.clone()
+    }
+
     /// Where this node's events come out.
     pub fn events(&self) -> &EventHub {
         &self.events

@@ -133,6 +133,17 @@ impl Storage {
         self.log.bytes_written()
     }
 
+    /// Which file of the folder cannot be written any more and why, for people.
+    pub(super) fn failure(&self) -> Option<String> {
+        let log = self.log.failure().map(|reason| (self.data_dir.join("log"), reason));
+        let store = || self.registry.failure().map(|reason| (self.data_dir.join("sled"), reason));
+        let (path, reason) = log.or_else(store)?;
+        let path = path.display();
+        Some(format!(
+            "{path} cannot be written ({reason}): free some space or mend the disk, and start this node again"
+        ))
+    }
+
     /// Size in bytes of the newest Raft snapshot, 0 where there is none.
     pub(super) fn snapshot_bytes(&self) -> u64 {
         self.state_machine.snapshot_bytes()

@@ -50,7 +50,7 @@ fn run(core: &RwLock<Core>, inbox: &mpsc::Receiver<Order>) {
         let written = written.unwrap_or_else(|_| Err(io::Error::other("sled panicked")));
         if let Err(error) = &written {
             tracing::error!(%error, "the state machine's store cannot be written: this node stops");
-            core.write().failure = Some(format!("the store cannot be written: {error}"));
+            core.write().failure = Some(error.to_string());
         }
         if let Some(done) = stop {
             let _ = done.send(());

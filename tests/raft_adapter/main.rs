@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, missing_docs, reason = "nobody sees the items of a test binary")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
 
+mod full_disk;
 mod killed;
 #[path = "../support/ports.rs"]
 mod ports;
