@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -63,6 +64,21 @@ pub(crate) enum Ended {
     Moved(Box<RoomRegistration>),
     /// It is no longer this server's.
     Lost(String),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(reason) => write!(f, "failed: {reason}"),
+            Self::Disposed(reason) => write!(f, "disposed of: {reason}"),
+            Self::Parked => f.write_str("parked"),
+            Self::Moved(owner) => match &owner.server_id {
+                Some(server) => write!(f, "moved to {server}"),
+                None => f.write_str("moved"),
+            },
+            Self::Lost(reason) => write!(f, "lost: {reason}"),
+        }
+    }
 }
 
 impl RoomCore {

@@ -151,7 +151,7 @@ impl RoomHandle {
     /// What came to it on its last server too late; dropped where the mailbox is full, as it was never acknowledged.
     pub(crate) fn forwarded(&self, item: &Value) {
         let item = serde_json::from_value::<Forwarded>(item.clone());
-        let sent = item.is_ok_and(|item| self.mailbox.try_send(item.into_command()).is_ok());
+        let sent = item.is_ok_and(|item| self.mailbox.try_send(RoomCommand::Forwarded(item)).is_ok());
         if !sent {
             tracing::warn!(room = %self.id(), "a message that followed the room was dropped");
         }

@@ -115,6 +115,29 @@ async fn what_is_queued_at_the_freeze_follows_the_room_in_order() {
 }
 
 #[tokio::test]
+async fn what_follows_a_room_never_overtakes_a_player_that_is_back() {
+    let Pair { backend, source, target, script } = Pair::new(seats(4), Script::saving()).await;
+    let ann = Guest::new("ann");
+    let session = ann.enter(&source).await;
+    source.migrate_room(&session.room_id, &id(&target)).await.expect("the target takes it");
+    let follow = async |number: u32| {
+        let item = json!({ "kind": "message", "playerId": "ann", "messageType": "append", "data": number });
+        backend.send_to_room(&session.room_id, "$forwarded", item, None).await.expect("it is registered");
+        target.send_to_remote_room(&session.room_id, "mark", json!(number), None).await.expect("it is registered");
+        eventually("both have come", async || script.count(&format!("remote mark {number} nobody")) == 1).await;
+    };
+    follow(1).await;
+    let mut back = ann.again();
+    joined(back.reconnect(&target, &session.session_token).await);
+    assert_eq!(back.next_of("welcome-back").await["appended"], json!([1]));
+    follow(2).await;
+    let room = target.room(&session.room_id).expect("it runs there");
+    room.save().await.expect("it saves");
+    let kept = backend.load_snapshot(&session.room_id).await.expect("connected").expect("it was kept");
+    assert_eq!(kept.state["appended"], json!([1]), "what was said before it came back is older than what it says now");
+}
+
+#[tokio::test]
 async fn a_player_that_was_coming_in_is_sent_after_the_room_with_its_seat() {
     let (Pair { backend, source, target, script }, gate) = Pair::gated(seats(2)).await;
     let ann = Guest::new("ann");

@@ -1,10 +1,10 @@
-//! A room that came from another server and cannot be restored here.
+//! A room that came from another server: what followed it, and what becomes of one that cannot be restored here.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::work;
+use super::{RoomActor, work};
 use crate::{
     adapter::{AdapterError, Consistency},
     clock::millis,
@@ -12,6 +12,7 @@ use crate::{
     registry::Rejection,
     room::{
         core::{Ended, RoomCore},
+        migration::Forwarded,
         services::Services,
     },
 };
@@ -27,6 +28,19 @@ pub(crate) struct Origin {
     pub(crate) from: ServerId,
     /// The version that was offered.
     pub(crate) version: u64,
+}
+
+impl RoomActor {
+    /// Carries out what came too late where the room was before.
+    pub(super) async fn catch_up(&mut self, item: Forwarded) {
+        if self.core().player(item.player_id()).is_none_or(|player| player.connected()) {
+            return;
+        }
+        match item {
+            Forwarded::Message { player_id, message_type, data } => self.hear(&player_id, &message_type, data).await,
+            Forwarded::Leave { player_id, reason } => self.remove(&player_id, &reason).await,
+        }
+    }
 }
 
 /// Offers the room back to where it came from; parks it where that server does not take it.

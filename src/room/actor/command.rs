@@ -8,7 +8,10 @@ use tokio::sync::oneshot;
 use super::departing::Departure;
 use crate::{
     model::{PlayerId, RoomUpdate, SeatId},
-    room::{Connection, ConnectionId, JoinError, JoinedRoom, Responder, RoomError, token::SessionToken},
+    room::{
+        Connection, ConnectionId, JoinError, JoinedRoom, Responder, RoomError, migration::Forwarded,
+        token::SessionToken,
+    },
 };
 
 /// One item of a room's mailbox.
@@ -25,6 +28,8 @@ pub(crate) enum RoomCommand {
     Message { player_id: PlayerId, message_type: String, data: Value },
     /// A message from elsewhere in the cluster.
     Remote { message_type: String, data: Value, player_id: Option<PlayerId> },
+    /// What came too late to the server that had the room before.
+    Forwarded(Forwarded),
     /// Keep the state now.
     Save { reply: oneshot::Sender<Result<u64, RoomError>> },
     /// Go to another server.
@@ -83,6 +88,7 @@ impl fmt::Debug for RoomCommand {
             Self::Leave { .. } => "Leave",
             Self::Message { .. } => "Message",
             Self::Remote { .. } => "Remote",
+            Self::Forwarded(_) => "Forwarded",
             Self::Save { .. } => "Save",
             Self::Depart(_) => "Depart",
         })

@@ -252,6 +252,7 @@ impl RoomActor {
             | RoomCommand::Save { .. }
             | RoomCommand::Disconnected { .. }
             | RoomCommand::Depart(_) => return,
+            RoomCommand::Forwarded(item) => item,
         };
         match serde_json::to_value(forwarded) {
             Ok(data) => self.send_after(FORWARDED, data, None).await,

@@ -34,7 +34,7 @@ impl RoomActor {
             },
             other => other,
         };
-        tracing::info!(room = %self.core().room_id, ?ended, "a room has ended here");
+        tracing::info!(room = %self.core().room_id, %ended, "a room has ended here");
         // Before the players hear of it, so that one who asks at once is told the same.
         let _ = self.core().ended.set(ended.clone());
         match &ended {

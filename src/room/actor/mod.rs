@@ -255,12 +255,9 @@ impl RoomActor {
                 let _ = done.send(());
             }
             RoomCommand::Message { player_id, message_type, data } => {
-                if let Some(player) = self.core().player(&player_id) {
-                    let hook = self.room.on_message(&mut self.context, &player, &message_type, data);
-                    let outcome = guard(hook).await;
-                    self.check(outcome).await;
-                }
+                self.hear(&player_id, &message_type, data).await;
             }
+            RoomCommand::Forwarded(item) => self.catch_up(item).await,
             RoomCommand::Remote { message_type, data, player_id } => self.remote(&message_type, data, player_id).await,
             RoomCommand::Save { reply } => {
                 let outcome = self.save_now().await;
@@ -268,6 +265,12 @@ impl RoomActor {
             }
             RoomCommand::Depart(departure) => self.depart(*departure).await,
         }
+    }
+
+    async fn hear(&mut self, player_id: &PlayerId, message_type: &str, data: serde_json::Value) {
+        let Some(player) = self.core().player(player_id) else { return };
+        let outcome = guard(self.room.on_message(&mut self.context, &player, message_type, data)).await;
+        self.check(outcome).await;
     }
 
     async fn remote(&mut self, message_type: &str, data: serde_json::Value, player_id: Option<PlayerId>) {

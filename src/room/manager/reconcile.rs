@@ -187,9 +187,13 @@ impl Inner {
                 }
             }
             (EventKind::RoomUpdated, Some(room_id)) if offered_to(event) == Some(self.options.server_id.as_str()) => {
-                if let Err(error) = self.answer_offer(room_id).await {
-                    tracing::debug!(room = %room_id, %error, "an offered room waits for the next comparison");
-                }
+                // Not here: messages that follow other rooms must not wait for this one.
+                let (inner, room_id) = (Arc::clone(self), room_id.clone());
+                self.tasks.spawn(async move {
+                    if let Err(error) = inner.answer_offer(&room_id).await {
+                        tracing::debug!(room = %room_id, %error, "an offered room waits for the next comparison");
+                    }
+                });
             }
             (EventKind::RoomDisposed | EventKind::RoomMigrated, Some(room_id))
                 if self.table.room(room_id).is_some() =>

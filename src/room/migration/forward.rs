@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::oneshot;
 
-use crate::{model::PlayerId, room::actor::RoomCommand};
+use crate::model::PlayerId;
 
 /// The type of the room message that carries one forwarded item; no room gets to see it.
 pub(crate) const FORWARDED: &str = "$forwarded";
 
-/// One item of a mailbox that the new owner is to carry out as if it had come there.
+/// One item of a mailbox that the new owner is to carry out as if it had come there; but not once
+/// the player has come back there itself, since what it says by then is newer.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub(crate) enum Forwarded {
@@ -22,12 +22,10 @@ pub(crate) enum Forwarded {
 }
 
 impl Forwarded {
-    /// As the new owner's mailbox gets it.
-    pub(crate) fn into_command(self) -> RoomCommand {
+    /// Whose it is.
+    pub(crate) fn player_id(&self) -> &PlayerId {
         match self {
-            Self::Message { player_id, message_type, data } => RoomCommand::Message { player_id, message_type, data },
-            // Who asked was answered where it asked.
-            Self::Leave { player_id, reason } => RoomCommand::Leave { player_id, reason, done: oneshot::channel().0 },
+            Self::Message { player_id, .. } | Self::Leave { player_id, .. } => player_id,
         }
     }
 }
