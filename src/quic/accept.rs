@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use metrics::counter;
 use quinn::{Connection, Incoming, VarInt};
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 use tracing::{debug, warn};
 
 use super::{
@@ -16,22 +19,49 @@ use super::{
 };
 use crate::codec;
 
+/// So many handshakes go on at once, far more than a cluster has nodes; whoever comes then is not answered.
+const HANDSHAKES_MAX: usize = 256;
+/// From so many on, whoever comes proves first that it is where it says it is: strangers who invent addresses cost
+/// nothing then.
+const HANDSHAKES_FREE: usize = 32;
+
 pub(super) async fn accept_all(endpoint: quinn::Endpoint, identity: Identity, handler: Arc<dyn StreamHandler>) {
-    let complaints = Arc::new(Complaints::default());
+    let (complaints, handshakes) = (Arc::new(Complaints::default()), Arc::new(Semaphore::new(HANDSHAKES_MAX)));
     while let Some(incoming) = endpoint.accept().await {
-        tokio::spawn(serve(incoming, identity.clone(), Arc::clone(&handler), Arc::clone(&complaints)));
+        let busy = HANDSHAKES_MAX - handshakes.available_permits() >= HANDSHAKES_FREE;
+        if busy && incoming.may_retry() {
+            // Where that fails the dialler tries again by itself.
+            let _ = incoming.retry();
+            continue;
+        }
+        let Ok(handshake) = Arc::clone(&handshakes).try_acquire_owned() else {
+            counter!("roomraft_peer_connections_refused_total").increment(1);
+            incoming.ignore();
+            continue;
+        };
+        let (identity, handler, complaints) = (identity.clone(), Arc::clone(&handler), Arc::clone(&complaints));
+        tokio::spawn(async move {
+            if let Some((connection, hello)) = let_in(incoming, &identity, &complaints).await {
+                drop(handshake);
+                serve(connection, hello, handler).await;
+            }
+        });
     }
 }
 
-async fn serve(incoming: Incoming, identity: Identity, handler: Arc<dyn StreamHandler>, complaints: Arc<Complaints>) {
+/// The handshake, hello included; nothing where the other side is not let in.
+async fn let_in(incoming: Incoming, identity: &Identity, complaints: &Complaints) -> Option<(Connection, Hello)> {
     let from = incoming.remote_address();
     let welcomed = timeout(HANDSHAKE_MAX, async {
         let connection = incoming.await.map_err(|error| QuicError::malformed(&error))?;
-        let hello = welcome(&connection, &identity).await?;
+        let hello = welcome(&connection, identity).await?;
         Ok::<_, QuicError>((connection, hello))
     });
-    let (connection, hello) = match welcomed.await {
-        Ok(Ok((connection, Ok(hello)))) => (connection, hello),
+    match welcomed.await {
+        Ok(Ok((connection, Ok(hello)))) => {
+            debug!(%from, server = %hello.server_id, "another node is connected");
+            return Some((connection, hello));
+        }
         Ok(Ok((connection, Err(refusal)))) => {
             counter!("roomraft_peer_connections_refused_total").increment(1);
             if let Some(passed_over) = complaints.admit(Instant::now()) {
@@ -40,22 +70,22 @@ async fn serve(incoming: Incoming, identity: Identity, handler: Arc<dyn StreamHa
             // The other side closes once it has read why; this side does so when its handle is dropped.
             let _ = timeout(HANDSHAKE_MAX, connection.closed()).await;
             connection.close(VarInt::from_u32(1), b"refused");
-            return;
         }
         Ok(Err(error)) => {
             counter!("roomraft_peer_connections_refused_total").increment(1);
             if let Some(passed_over) = complaints.admit(Instant::now()) {
                 warn!(%from, %error, passed_over, "refused a connection to the port of the nodes");
             }
-            return;
         }
         Err(_) => {
             counter!("roomraft_peer_connections_refused_total").increment(1);
             debug!(%from, "a handshake did not end in time");
-            return;
         }
-    };
-    debug!(%from, server = %hello.server_id, "another node is connected");
+    }
+    None
+}
+
+async fn serve(connection: Connection, hello: Hello, handler: Arc<dyn StreamHandler>) {
     while let Ok((send, receive)) = connection.accept_bi().await {
         let (handler, hello) = (Arc::clone(&handler), hello.clone());
         tokio::spawn(async move { handler.handle(hello, send, receive).await });

@@ -191,3 +191,47 @@ fn refine(address: &str, connection: &quinn::Connection, error: QuicError) -> Qu
         None => error,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{NodeId, ServerId},
+        quic::{ClusterSecret, Peer},
+    };
+
+    struct Echo;
+
+    #[async_trait]
+    impl StreamHandler for Echo {
+        async fn handle(&self, _: Hello, mut send: SendStream, mut receive: RecvStream) {
+            while let Ok(Some(frame)) = read_frame(&mut receive, 1024).await {
+                write_frame(&mut send, &frame).await.expect("the caller listens");
+            }
+        }
+    }
+
+    fn endpoint(number: u64) -> Endpoint {
+        let identity = Identity::new(NodeId(number), ServerId::new(format!("s{number}")).expect("a name"), None);
+        let secret = ClusterSecret::parse("a secret of these tests").expect("a secret");
+        let listen = "127.0.0.1:0".parse().expect("an address");
+        let endpoint = Endpoint::bind(listen, identity, &ClusterSecurity::Secret(secret)).expect("a free port");
+        endpoint.serve(Arc::new(Echo));
+        endpoint
+    }
+
+    #[tokio::test]
+    async fn a_node_is_let_in_while_others_leave_their_handshakes_unfinished() {
+        let (one, two, idler) = (endpoint(1), endpoint(2), endpoint(3));
+        let address = one.local_addr().expect("bound");
+        let mut idle = Vec::new();
+        for _ in 0..60 {
+            let connecting = idler.inner.connect(address, COMMON_NAME).expect("it dials");
+            idle.push(connecting.await.expect("TLS ends well"));
+        }
+        let peer = Peer::new(two, address.to_string());
+        let echo = peer.request(b"word", Duration::from_secs(20)).await.expect("an echo");
+        assert_eq!(echo, b"word");
+        drop(idle);
+    }
+}
