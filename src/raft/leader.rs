@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use openraft::{Instant as _, ReadPolicy, async_runtime::WatchReceiver, errors::ClientWriteError};
+use openraft::{
+    Instant as _, ReadPolicy,
+    async_runtime::WatchReceiver,
+    errors::{ClientWriteError, LinearizableReadError},
+};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
@@ -107,5 +111,9 @@ impl Leader {
 async fn confirm(raft: RaftHandle) -> Result<LogId, String> {
     let confirmed = timeout(CONFIRM_MAX, raft.get_read_linearizer(ReadPolicy::ReadIndex)).await;
     let linearizer = confirmed.map_err(|_| "no quorum answered in time".to_owned())?;
-    linearizer.map(|linearizer| *linearizer.read_log_id().log_id()).map_err(|error| error.to_string())
+    linearizer.map(|linearizer| *linearizer.read_log_id().log_id()).map_err(|error| match error.api_error() {
+        Some(LinearizableReadError::QuorumNotEnough(_)) => "no quorum answers".to_owned(),
+        Some(LinearizableReadError::ForwardToLeader(_)) => "it does not lead any more".to_owned(),
+        _ => error.to_string(),
+    })
 }
