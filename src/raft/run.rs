@@ -28,6 +28,7 @@ use super::{
     service::Service,
     settings::openraft_settings,
     trigger_snapshots,
+    types::NodeNumber,
 };
 use crate::{
     adapter::EventHub,
@@ -58,12 +59,40 @@ pub(super) fn run(config: &RaftConfig, events: EventHub, started: Started, signa
         Ok(runtime) => runtime.block_on(async {
             match Running::start(config, events).await {
                 Err(error) => drop(started.send(Err(error))),
-                Ok(running) => {
-                    drop(started.send(Ok(running.parts(config))));
-                    running.go_on(config, signals).await;
-                }
+                Ok(running) => match started.send(Ok(running.parts(config))) {
+                    Ok(()) => running.go_on(config, signals).await,
+                    // Starting was given up: nobody could ever stop this node.
+                    Err(_) => running.close().await,
+                },
             }
         }),
+    }
+}
+
+/// What a node has before consensus begins: its place in a cluster and its socket.
+struct Bound {
+    record: Arc<RecordFile>,
+    endpoint: Endpoint,
+    own: Own,
+    address: std::net::SocketAddr,
+}
+
+impl Bound {
+    fn new(config: &RaftConfig, node: NodeNumber) -> Result<Self, RaftNodeError> {
+        let binding = |source| RaftNodeError::Binding { path: config.data_dir.clone(), source };
+        let record = Arc::new(RecordFile::open(&config.data_dir, node).map_err(binding)?);
+        if let Binding::Left { cluster_id } = record.binding() {
+            return Err(RaftNodeError::Left { cluster_id, path: config.data_dir.clone() });
+        }
+        let cluster_id = record.binding().firm_cluster_id();
+        let identity = Identity::new(NodeId(node), config.server_id.clone(), cluster_id);
+        let endpoint = Endpoint::bind(config.listen, identity, &config.security)?;
+        let address = endpoint.local_addr().map_err(binding)?;
+        let advertised = config.advertise.clone().unwrap_or_else(|| address.to_string());
+        let expect = config.expected_nodes(&advertised)?;
+        let member = Member { addr: advertised, server_id: config.server_id.to_string() };
+        let own = Own { node, member, expect };
+        Ok(Self { record, endpoint, own, address })
     }
 }
 
@@ -85,26 +114,21 @@ struct Running {
 impl Running {
     async fn start(config: &RaftConfig, events: EventHub) -> Result<Self, RaftNodeError> {
         let storage = Storage::open(&config.data_dir, events).await?;
-        let node = storage.identity().node_id;
-        let binding = |source| RaftNodeError::Binding { path: config.data_dir.clone(), source };
-        let record = Arc::new(RecordFile::open(&config.data_dir, node).map_err(binding)?);
-        if let Binding::Left { cluster_id } = record.binding() {
-            return Err(RaftNodeError::Left { cluster_id, path: config.data_dir.clone() });
-        }
-        let cluster_id = record.binding().firm_cluster_id();
-        let identity = Identity::new(NodeId(node), config.server_id.clone(), cluster_id);
-        let endpoint = Endpoint::bind(config.listen, identity, &config.security)?;
-        let address = endpoint.local_addr().map_err(binding)?;
-        let advertised = config.advertise.clone().unwrap_or_else(|| address.to_string());
-        let expect = config.expected_nodes(&advertised)?;
-        let member = Member { addr: advertised, server_id: config.server_id.to_string() };
-        let own = Own { node, member, expect };
-
+        let Bound { record, endpoint, own, address } = match Bound::new(config, storage.identity().node_id) {
+            Ok(bound) => bound,
+            Err(error) => {
+                // A socket that is taken must not cost a rebuild of the store at the next start.
+                if let Err(error) = storage.close().await {
+                    warn!(%error, "the data folder was not closed in order: the next start rebuilds the store");
+                }
+                return Err(error);
+            }
+        };
         let links = Links::new(endpoint.clone(), Arc::clone(&record));
         let factory = NetworkFactory::new(links.clone(), config.timing.install_snapshot);
         let settings = openraft_settings(config).validate();
         let settings = Arc::new(settings.map_err(|error| RaftNodeError::Raft(error.to_string()))?);
-        let raft = Raft::new(node, settings, factory, storage.log(), storage.state_machine()).await;
+        let raft = Raft::new(own.node, settings, factory, storage.log(), storage.state_machine()).await;
         let raft = raft.map_err(|error| RaftNodeError::Raft(error.to_string()))?;
         let wishes = Wishes { voters_max: config.voters_max, voter_silence_max: config.voter_silence_max };
         let membership = Membership::new(raft.clone(), wishes);

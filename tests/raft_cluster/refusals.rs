@@ -95,3 +95,18 @@ async fn random_bytes_on_the_port_do_no_harm() {
     }
     stop_all(nodes).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_that_is_taken_is_named_and_costs_no_rebuild() {
+    let place = Place::new("s1", free_address(), &[]);
+    place.joined().await.stop().await;
+    let mark = place.config.data_dir.join("sled.clean");
+    assert!(mark.exists(), "it was stopped in order");
+    let taken = UdpSocket::bind(place.config.listen).expect("free");
+    let started = roomraft::raft::RaftNode::start(place.config.clone(), roomraft::adapter::EventHub::default()).await;
+    let error = started.expect_err("the port is taken").to_string();
+    assert!(error.contains(&place.config.listen.to_string()), "{error}");
+    assert!(mark.exists(), "the store is still known to be whole");
+    drop(taken);
+    place.joined().await.stop().await;
+}

@@ -11,7 +11,7 @@ use roomraft::{
     raft::{IncomingSnapshot, Storage, StorageError},
 };
 
-use crate::helpers::{copy, files, image, log_id, open, room_bytes, run, start};
+use crate::helpers::{append, copy, files, image, log_id, open, room_bytes, run, start};
 
 async fn assert_room_bytes(storage: &Storage, index: u64) {
     let room_id = RoomId::new("arena-own").expect("an id");
@@ -189,4 +189,36 @@ async fn a_folder_is_used_by_one_process_and_keeps_its_identity() {
     fs::remove_dir_all(folder.path().join("log")).expect("removed");
     let error = open(folder.path()).await.expect_err("the vote is gone");
     assert!(error.to_string().contains("the log is gone"), "{error}");
+}
+
+#[tokio::test]
+async fn a_crash_right_after_a_snapshot_was_installed_loses_nothing_of_it() {
+    let (leader, follower) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let source = open(leader.path()).await.expect("opened");
+    run(&source, 0, 30).await;
+    let snapshot = source.state_machine().get_snapshot_builder().await.build_snapshot().await.expect("built");
+    let target = open(follower.path()).await.expect("opened");
+    run(&target, 0, 4).await;
+    // It has more than was ever committed; that goes before the snapshot comes.
+    append(&target, 5, 35).await;
+    target.log().truncate_after(Some(log_id(4))).await.expect("truncated");
+    let mut incoming = target.snapshots().receive(snapshot.snapshot.length()).expect("made");
+    while incoming.received() < snapshot.snapshot.length() {
+        incoming.write_chunk(&snapshot.snapshot.read_chunk(incoming.received()).expect("read")).expect("taken");
+    }
+    let received = incoming.finish().expect("whole");
+    target.state_machine().install_snapshot(&snapshot.meta, received).await.expect("installed");
+
+    // The log is not purged yet, and nothing is closed.
+    let crashed = tempfile::tempdir().expect("a folder");
+    copy(follower.path(), crashed.path());
+    let again = open(crashed.path()).await.expect("opened");
+    start(&again).await;
+    assert_eq!(image(&again), image(&source));
+    assert_room_bytes(&again, 30).await;
+    let state = again.log().get_log_state().await.expect("read");
+    assert_eq!(state.last_log_id, Some(log_id(30)), "nothing is left of what was truncated");
+    run(&again, 31, 33).await;
+    run(&source, 31, 33).await;
+    assert_eq!(image(&again), image(&source));
 }
