@@ -5,6 +5,7 @@
 
 mod cert;
 mod demo;
+mod drain;
 mod node;
 mod output;
 mod query;
@@ -37,6 +38,10 @@ enum Action {
     Servers(query::Query),
     /// List rooms
     Rooms(rooms::Arguments),
+    /// Move every room of a server to others; it goes on without rooms until it is stopped
+    Drain(query::Order),
+    /// Drain a server and take its node out of the cluster for good; its process ends
+    Leave(query::Order),
     /// Make secrets
     Cert(cert::Arguments),
 }
@@ -82,6 +87,8 @@ fn act(action: Action) -> Result<(), Failure> {
         Action::Status(query) => status::run(&query),
         Action::Servers(query) => servers::run(&query),
         Action::Rooms(arguments) => rooms::run(&arguments),
+        Action::Drain(order) => drain::run(&order, "/admin/drain"),
+        Action::Leave(order) => drain::run(&order, "/admin/leave"),
         Action::Cert(arguments) => {
             cert::run(&arguments);
             Ok(())

@@ -24,6 +24,7 @@ use self::values::{choice, number, rooms, socket, time};
 pub(crate) use self::{
     arguments::NodeArguments,
     error::{ConfigError, clap_line, one_line},
+    secret::{ops_token, secret},
     values::{RelaySpec, host_port},
 };
 use crate::{
@@ -145,7 +146,7 @@ impl NodeConfig {
                 LogFormat::Text,
                 &[("text", LogFormat::Text), ("json", LogFormat::Json)],
             )?,
-            ops_token: secret::ops_token(),
+            ops_token: ops_token(),
             server_id,
         })
     }
@@ -329,7 +330,7 @@ fn security(given: &NodeArguments) -> Result<ClusterSecurity, ConfigError> {
         (None, Some(_)) => return Err(ConfigError::flag("ca", "missing", "give it beside --cert and --key")),
         (None, None) => {}
     }
-    secret::secret(given.secret_file.as_deref())?.map(ClusterSecurity::Secret).ok_or_else(|| {
+    secret(given.secret_file.as_deref())?.map(ClusterSecurity::Secret).ok_or_else(|| {
         let mend = "make a secret with `roomraft cert secret > FILE`, or give --ca --cert --key, or --adapter memory";
         ConfigError::flag("secret-file", "missing on the raft adapter", mend)
     })

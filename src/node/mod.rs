@@ -9,6 +9,7 @@
 //! operators can see what a node waits for.
 
 mod backend;
+mod control;
 mod fault;
 mod signal;
 mod view;
@@ -19,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use backend::Backing;
+use control::Control;
 pub(crate) use fault::NodeFault;
 pub(crate) use signal::stop_signal;
 
@@ -54,6 +56,10 @@ pub(crate) async fn run(config: NodeConfig, ready: impl FnOnce(&Ready)) -> Resul
             tracing::info!(signal, "stopping; a second signal stops at once");
             Ok(())
         }
+        () = node.left.cancelled() => {
+            tracing::info!("this node has left its cluster: its data folder is of no use any more");
+            Ok(())
+        }
     };
     // A node that failed has nothing to hand over: its lease ends by itself.
     if outcome.is_ok() {
@@ -68,7 +74,8 @@ pub(crate) async fn run(config: NodeConfig, ready: impl FnOnce(&Ready)) -> Resul
 /// The parts of one node.
 struct Node {
     backing: Backing,
-    server: Server,
+    server: Arc<Server>,
+    left: CancellationToken,
     ops_address: SocketAddr,
     ops_stop: CancellationToken,
     ops_task: JoinHandle<()>,
@@ -83,16 +90,19 @@ impl Node {
         let ops_address = listener.address().map_err(|error| NodeFault::Other(format!("--ops: {error}")))?;
         let backing = Backing::new(&config.backend);
         let adapter = backing.adapter();
-        let server = server(config, Arc::clone(&adapter)).await?;
+        let server = Arc::new(server(config, Arc::clone(&adapter)).await?);
+        let left = CancellationToken::new();
+        let control = Control { backing: backing.clone(), server: Arc::clone(&server), left: left.clone() };
         let state = OpsState {
             server_id: config.server_id.clone(),
             adapter: Arc::clone(&adapter),
             node: backing.view(server.manager().clone()),
+            control: Arc::new(control),
             token: config.operators_token().as_deref().map(OpsToken::new),
         };
         let ops_stop = CancellationToken::new();
         let ops_task = tokio::spawn(listener.serve(state, ops_stop.clone()));
-        Ok(Self { backing, server, ops_address, ops_stop, ops_task })
+        Ok(Self { backing, server, left, ops_address, ops_stop, ops_task })
     }
 
     /// Lets players in; returns only by a fault.

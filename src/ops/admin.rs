@@ -1,9 +1,12 @@
-//! Who may ask for changes.
+//! What operators can have done, and who may ask for it.
+
+use std::sync::Arc;
 
 use axum::{
+    Json,
     extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use sha2::{Digest, Sha256};
 
@@ -37,7 +40,18 @@ pub(super) async fn admin(State(state): State<OpsState>, headers: HeaderMap, Pat
         ::metrics::counter!("roomraft_ops_refused_total").increment(1);
         return failure(status, problem);
     }
-    failure(StatusCode::NOT_FOUND, format!("there is no administrative action {action:?}"))
+    let control = Arc::clone(&state.control);
+    // Whoever asked may hang up: what was begun is finished all the same.
+    let work = match action.as_str() {
+        "drain" => tokio::spawn(async move { Ok(control.drain().await) }),
+        "leave" => tokio::spawn(async move { control.leave().await }),
+        _ => return failure(StatusCode::NOT_FOUND, format!("there is no administrative action {action:?}")),
+    };
+    match work.await {
+        Ok(Ok(report)) => Json(report).into_response(),
+        Ok(Err(problem)) => failure(StatusCode::CONFLICT, problem),
+        Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
 }
 
 fn authorize(token: Option<&OpsToken>, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, http::StatusCode};
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -14,7 +14,7 @@ use tokio::{
     sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower_http::{limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
+use tower_http::limit::RequestBodyLimitLayer;
 
 use super::{OpsState, router};
 
@@ -22,8 +22,6 @@ use super::{OpsState, router};
 const CONNECTIONS_MAX: usize = 256;
 /// The time for a request's head to arrive, and for a silent connection to stay.
 const HEAD_TIME: Duration = Duration::from_secs(10);
-/// The time for an answer.
-const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// The largest body of a request.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// The largest head of a request; hyper's smallest limit.
@@ -60,9 +58,7 @@ impl OpsListener {
     }
 
     async fn serve_router(self, router: Router, stop: CancellationToken) {
-        let service = router
-            .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ANSWER_TIME))
-            .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX));
+        let service = router.layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX));
         let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let tasks = TaskTracker::new();
         let accept = async {

@@ -7,8 +7,7 @@
 //! ```
 //!
 //! It reads through the adapter, locally, and asks a [`NodeView`] for what only the process itself
-//! knows. It decides nothing: no request on it changes a room or a player. There is no
-//! administrative action yet; the paths under `/admin/` check who asks and answer that there is none.
+//! knows. It decides nothing: what operators ask for under `/admin/` is done by a [`NodeControl`].
 
 mod admin;
 mod listener;
@@ -16,7 +15,7 @@ mod metrics;
 mod rooms;
 mod status;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::{
@@ -24,16 +23,20 @@ use axum::{
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{any, get},
+    routing::{get, post},
 };
 use serde_json::json;
+use tower_http::timeout::TimeoutLayer;
 
 pub use admin::OpsToken;
 pub use listener::OpsListener;
 pub use metrics::install_metrics;
 pub use status::{ClusterStatus, MemberStatus, Role};
 
-use crate::{adapter::DistributedAdapter, model::ServerId};
+use crate::{adapter::DistributedAdapter, model::ServerId, room::DrainReport};
+
+/// The time for an answer to a question. What operators have done takes as long as it takes.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// What only the process itself knows.
 #[async_trait]
@@ -42,6 +45,18 @@ pub trait NodeView: Send + Sync + 'static {
     async fn cluster(&self) -> ClusterStatus;
     /// Whether players can be sent here; why not, for people, otherwise.
     async fn readiness(&self) -> Result<(), String>;
+}
+
+/// What operators can have a node do.
+#[async_trait]
+pub trait NodeControl: Send + Sync + 'static {
+    /// Lets no more players in and gives every room to other servers. The node goes on, without rooms.
+    async fn drain(&self) -> DrainReport;
+    /// Drains, takes the node out of its cluster for good, and ends the process soon after.
+    ///
+    /// # Errors
+    /// Why it is still a member, for people; it can be asked again.
+    async fn leave(&self) -> Result<DrainReport, String>;
 }
 
 /// What the listener serves from.
@@ -53,7 +68,9 @@ pub struct OpsState {
     pub adapter: Arc<dyn DistributedAdapter>,
     /// The process.
     pub node: Arc<dyn NodeView>,
-    /// What `POST /admin/*` asks for; none refuses every such request.
+    /// Who carries out what operators ask for.
+    pub control: Arc<dyn NodeControl>,
+    /// The token that `POST /admin/*` asks for; none refuses every such request.
     pub token: Option<OpsToken>,
 }
 
@@ -71,7 +88,8 @@ fn router(state: OpsState) -> Router {
         .route("/status", get(status::status))
         .route("/rooms", get(rooms::rooms))
         .route("/metrics", get(metrics::metrics))
-        .route("/admin/{*action}", any(admin::admin))
+        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, ANSWER_TIME))
+        .route("/admin/{*action}", post(admin::admin))
         .fallback(|| async { failure(StatusCode::NOT_FOUND, "no such path: GET / lists them") })
         .with_state(state)
 }

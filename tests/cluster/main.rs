@@ -7,6 +7,7 @@ mod support;
 mod certificates;
 mod damage;
 mod death;
+mod draining;
 mod formation;
 mod joining;
 mod restart;
