@@ -7,12 +7,16 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use parking_lot::Mutex;
+use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::model::{DistributedEvent, EventKind, Revision};
+use crate::model::{DistributedEvent, EventKind, EventPayload, Revision};
 
 /// How many events are kept for those that read late.
 pub const EVENTS_KEPT: usize = 65_536;
+
+/// About how many bytes of memory the kept events take at most; beyond that fewer are kept. A single one may be larger.
+pub const EVENT_BYTES_KEPT: usize = 64 * 1024 * 1024;
 
 /// Which events a subscriber wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +58,8 @@ struct Ring {
     /// The newest registry revision that is no longer kept.
     forgotten: Revision,
     capacity: usize,
+    /// The memory that the entries take, about.
+    bytes: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -62,20 +68,57 @@ enum Entry {
     Gap,
 }
 
+impl Entry {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Event(event) => size_of::<DistributedEvent>() + payload_bytes(&event.payload),
+            Self::Gap => 0,
+        }
+    }
+}
+
+fn payload_bytes(payload: &EventPayload) -> usize {
+    match payload {
+        EventPayload::Message { message_type, data, .. } => message_type.len() + json_bytes(data),
+        EventPayload::Json(data) => json_bytes(data),
+        EventPayload::Reason(reason) => reason.len(),
+        EventPayload::None | EventPayload::Migrated { .. } | EventPayload::Player(_) => 0,
+    }
+}
+
+/// About what a value takes in memory.
+fn json_bytes(value: &Value) -> usize {
+    size_of::<Value>()
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(values) => values.iter().map(json_bytes).sum(),
+            Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + 64 + json_bytes(value)).sum(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        }
+}
+
 impl Ring {
     fn end(&self) -> u64 {
         self.first + self.entries.len() as u64
     }
 
     fn push(&mut self, entry: Entry) {
+        self.bytes += entry.bytes();
         self.entries.push_back(entry);
-        while self.entries.len() > self.capacity {
-            if let Some(Entry::Event(event)) = self.entries.pop_front()
-                && let Some(revision) = event.revision
-            {
-                self.forgotten = self.forgotten.max(revision);
-            }
-            self.first += 1;
+        let full = |ring: &Self| ring.entries.len() > ring.capacity || ring.bytes > EVENT_BYTES_KEPT;
+        while full(self) && self.entries.len() > 1 {
+            self.forget_first();
+        }
+    }
+
+    fn forget_first(&mut self) {
+        let Some(entry) = self.entries.pop_front() else { return };
+        self.first += 1;
+        self.bytes -= entry.bytes();
+        if let Entry::Event(event) = entry
+            && let Some(revision) = event.revision
+        {
+            self.forgotten = self.forgotten.max(revision);
         }
     }
 }
@@ -97,8 +140,8 @@ impl Default for EventHub {
 impl EventHub {
     /// A hub that keeps the newest `capacity` events.
     pub fn with_capacity(capacity: usize) -> Self {
-        let ring =
-            Ring { first: 0, entries: VecDeque::new(), forgotten: Revision::default(), capacity: capacity.max(1) };
+        let (entries, forgotten, capacity) = (VecDeque::new(), Revision::default(), capacity.max(1));
+        let ring = Ring { first: 0, entries, forgotten, capacity, bytes: 0 };
         Self { ring: Arc::new(Mutex::new(ring)), end: watch::Sender::new(Some(0)) }
     }
 
@@ -214,7 +257,6 @@ impl EventStream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::EventPayload;
 
     fn event(index: u64) -> DistributedEvent {
         DistributedEvent {
@@ -257,5 +299,21 @@ mod tests {
         let mut late = hub.subscribe(EventFilter::All, Some(Revision { index: 1, ordinal: 0 }));
         assert_eq!(late.next().await, Some(EventItem::Lagged));
         assert_eq!(index(&mut late).await, Some(3));
+    }
+
+    #[tokio::test]
+    async fn large_events_are_kept_by_their_size() {
+        let hub = EventHub::default();
+        let mut slow = hub.subscribe(EventFilter::All, None);
+        for index in 0..200 {
+            let payload = EventPayload::Json(Value::String("x".repeat(1024 * 1024)));
+            hub.publish([DistributedEvent { payload, ..event(index) }]);
+        }
+        assert!(hub.ring.lock().bytes <= EVENT_BYTES_KEPT);
+        assert_eq!(slow.next().await, Some(EventItem::Lagged));
+        let first = index(&mut slow).await.expect("an event");
+        assert!((130..160).contains(&first), "{first} is the oldest that is kept");
+        hub.publish((200..400).map(event));
+        assert!(hub.ring.lock().bytes <= EVENT_BYTES_KEPT);
     }
 }

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 
 pub use backend::{RegistryBackend, SnapshotTerms};
 pub use error::AdapterError;
-pub use events::{EVENTS_KEPT, EventFilter, EventHub, EventItem, EventStream};
+pub use events::{EVENT_BYTES_KEPT, EVENTS_KEPT, EventFilter, EventHub, EventItem, EventStream};
 #[cfg(feature = "raft")]
 pub(crate) use leases::LeaseTable;
 pub use memory::{MemoryAdapter, MemoryOptions};
