@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     AdapterError, AdapterResult, Consistency, EventHub, Lease,
@@ -52,13 +53,15 @@ pub struct RaftAdapter {
     joining: RwLock<Option<RaftNode>>,
     /// Held while the node is started or stopped.
     changing: Mutex<()>,
+    /// Ends a start that still looks for the cluster, which may take for ever.
+    starting: RwLock<Option<CancellationToken>>,
 }
 
 impl RaftAdapter {
     /// A handle that is not connected yet.
     pub fn new(options: RaftOptions) -> Self {
-        let (front, joining) = (RwLock::new(None), RwLock::new(None));
-        Self { options, hub: EventHub::default(), front, joining, changing: Mutex::new(()) }
+        let (front, joining, starting) = (RwLock::new(None), RwLock::new(None), RwLock::new(None));
+        Self { options, hub: EventHub::default(), front, joining, changing: Mutex::new(()), starting }
     }
 
     /// The node, while the handle is connected or connects.
@@ -71,14 +74,20 @@ impl RaftAdapter {
         self.front.read().clone().ok_or(AdapterError::Disconnected)
     }
 
-    async fn start(&self) -> AdapterResult<RaftFront> {
+    async fn start(&self, given_up: &CancellationToken) -> AdapterResult<RaftFront> {
         let RaftOptions { node: config, call_max, clock, .. } = self.options.clone();
         let times = FrontTimes { lease: config.lease, answer_max: config.timing.request, call_max };
         let node = RaftNode::start(config, self.hub.clone()).await.map_err(|error| start_error(&error))?;
         *self.joining.write() = Some(node.clone());
         let _joining = Joining(&self.joining);
         let front = RaftFront::start(node.clone(), self.hub.clone(), clock, times).await;
-        match (front, node.joined().await) {
+        let joined = given_up.run_until_cancelled(node.joined()).await;
+        let Some(joined) = joined else {
+            drop(front);
+            node.stop().await;
+            return Err(AdapterError::Disconnected);
+        };
+        match (front, joined) {
             (Ok(front), Ok(_)) => Ok(front),
             (front, joined) => {
                 node.stop().await;
@@ -136,12 +145,18 @@ impl RegistryBackend for RaftAdapter {
             return Ok(());
         }
         self.hub.reopen();
-        let front = self.start().await?;
-        *self.front.write() = Some(front);
+        let given_up = CancellationToken::new();
+        *self.starting.write() = Some(given_up.clone());
+        let front = self.start(&given_up).await;
+        *self.starting.write() = None;
+        *self.front.write() = Some(front?);
         Ok(())
     }
 
     async fn close(&self) -> AdapterResult<()> {
+        if let Some(starting) = &*self.starting.read() {
+            starting.cancel();
+        }
         let _changing = self.changing.lock().await;
         let front = self.front.write().take();
         if let Some(front) = front {

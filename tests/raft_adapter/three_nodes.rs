@@ -224,3 +224,22 @@ async fn a_node_that_comes_after_the_log_was_purged_catches_up_by_a_snapshot() {
     assert_eq!(loaded, Some(snapshot_of(&room, version, &filling)));
     assert_eq!(events.next().await, Some(EventItem::Lagged), "what came before is not told as events");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_still_looks_for_its_cluster_can_be_disconnected() {
+    let nodes = place(Duration::from_secs(5), |_| {});
+    let handle = Arc::clone(&nodes.handles[0]);
+    for _ in 0..2 {
+        let connecting = tokio::spawn({
+            let handle = Arc::clone(&handle);
+            async move { handle.connect().await }
+        });
+        until("it looks for its cluster", async || handle.node().map(drop).ok_or("no node yet")).await;
+        handle.disconnect().await.unwrap();
+        let connected = connecting.await.unwrap();
+        assert!(matches!(connected, Err(AdapterError::Disconnected)), "{connected:?}");
+        assert!(handle.node().is_none());
+    }
+    // It has let go of its folder and its port.
+    nodes.connect().await;
+}
