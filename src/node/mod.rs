@@ -27,6 +27,7 @@ pub(crate) use signal::stop_signal;
 use crate::{
     adapter::DistributedAdapter,
     config::{ConfigError, NodeConfig},
+    crash_point,
     model::ServerId,
     ops::{OpsListener, OpsState, OpsToken, install_metrics},
     room::{RelayRoom, RoomConfig},
@@ -49,6 +50,7 @@ impl fmt::Display for Ready {
 
 /// Runs a node until a signal stops it; `ready` is called once, when it serves players.
 pub(crate) async fn run(config: NodeConfig, ready: impl FnOnce(&Ready)) -> Result<(), NodeFault> {
+    let _crash_points = crash_point::arm();
     let node = Node::build(&config).await?;
     let outcome = tokio::select! {
         outcome = node.serve(&config, ready) => outcome,

@@ -10,5 +10,6 @@ mod death;
 mod draining;
 mod formation;
 mod joining;
+mod migration;
 mod restart;
 mod rolling;

@@ -22,6 +22,8 @@ pub struct Node {
     pub ops: String,
     pub data_dir: PathBuf,
     arguments: Vec<String>,
+    /// What its points of failure do, in the words of the crate `fail`.
+    pub failpoints: String,
     log: PathBuf,
     child: Option<Child>,
 }
@@ -37,6 +39,7 @@ impl Node {
             ops: address(),
             data_dir: folder.join(server_id),
             arguments: Vec::new(),
+            failpoints: String::new(),
             log: folder.join(format!("{server_id}.log")),
             child: None,
         }
@@ -57,6 +60,7 @@ impl Node {
             .arg("--data-dir")
             .arg(&self.data_dir)
             .args(&self.arguments)
+            .env("FAILPOINTS", &self.failpoints)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
