@@ -4,7 +4,13 @@ use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
 
-use super::{Outgoing, Player, Room, RoomError, actor::Effect, core::RoomCore, message::room_message, saver::Saver};
+use super::{
+    Outgoing, Player, Room, RoomError,
+    actor::{Effect, is_loss},
+    core::RoomCore,
+    message::room_message,
+    saver::Saver,
+};
 use crate::{
     clock::Clock,
     model::{Metadata, PlayerId, RoomId, RoomType, RoomUpdate},
@@ -125,7 +131,9 @@ impl RoomContext {
 
     /// Keeps the room's present state (`ctx.save(self).await`) and goes on only when the backend
     /// has it: on the raft backend, on a majority's disks. Gives the snapshot's version. A state
-    /// that is kept already is not written again.
+    /// that is kept already is not written again. Only then tell the player that its purchase, or its
+    /// score, counts: with an error it may be kept or not, and on a room that another server has
+    /// taken over meanwhile it is not, and the room ends here once the hook has returned.
     ///
     /// # Errors
     /// [`RoomError::NothingToSave`], [`RoomError::Save`].
@@ -137,7 +145,13 @@ impl RoomContext {
 
     pub(crate) async fn keep(&mut self, state: Option<Value>) -> Result<u64, RoomError> {
         let state = state.ok_or(RoomError::NothingToSave)?;
-        self.saver.save(&self.core, state).await
+        let outcome = self.saver.save(&self.core, state).await;
+        if let Err(RoomError::Save(error)) = &outcome
+            && is_loss(error)
+        {
+            self.effect(Effect::Lost { reason: error.to_string() });
+        }
+        outcome
     }
 
     fn connected(&self, player_id: &PlayerId) -> Option<Player> {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use roomraft::room::{RoomConfig, RoomError};
+use roomraft::{
+    model::RoomClaim,
+    room::{RoomConfig, RoomError},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -63,6 +66,29 @@ async fn periodic_snapshots_are_written_only_when_something_has_changed() {
         tokio::task::yield_now().await;
     }
     assert_eq!(version().await, Some(2));
+}
+
+#[tokio::test]
+async fn a_save_under_an_older_ownership_is_refused_and_ends_the_room() {
+    let backend = backend();
+    let script = Script::saving();
+    let manager = bare(&backend, "s1", |options| options.enable_failover = false);
+    define(&manager, seats(4), &script);
+    manager.start().await.expect("connected");
+    let mut ann = Guest::new("ann");
+    let room = manager.room(&ann.enter(&manager).await.room_id).expect("it runs here");
+    say(&manager, &ann, "save", Value::Null).await;
+    assert_eq!(ann.next_of("saved").await, 1);
+    let row = record(&backend, room.id()).await.expect("it lives");
+    let claimant = manager.server_epoch().expect("registered");
+    backend.claim_room(RoomClaim { claimant, room: row.room_epoch() }).await.expect("its own room");
+    say(&manager, &ann, "write", json!("late")).await;
+    say(&manager, &ann, "save", Value::Null).await;
+    room.over().await;
+    let refused = |line: &String| line.starts_with("error the snapshot could not be kept: the epoch is over");
+    assert_eq!(script.journal().iter().filter(|line| refused(line)).count(), 1);
+    let kept = backend.load_snapshot(room.id()).await.expect("connected").expect("the older one");
+    assert_eq!((kept.version, kept.state), (1, json!({ "written": Value::Null })));
 }
 
 #[tokio::test]

@@ -62,6 +62,8 @@ pub(crate) struct Way {
 pub(crate) enum Effect {
     /// A player is taken out of the room, and told so.
     Remove { player_id: PlayerId, reason: String },
+    /// The room is no longer this server's.
+    Lost { reason: String },
     /// The room ends for good.
     Dispose { reason: String },
     /// The room's record changes.

@@ -40,6 +40,7 @@ pub(crate) use departing::Departure;
 use guard::guard;
 use timers::{Timer, Timers};
 use work::Done;
+pub(crate) use work::is_loss;
 
 use super::{
     Room, RoomContext, RoomError, RoomHandle,
@@ -282,6 +283,7 @@ impl RoomActor {
     async fn apply(&mut self, effect: Effect) {
         match effect {
             Effect::Remove { player_id, reason } => self.kick(&player_id, &reason).await,
+            Effect::Lost { reason } => self.ending = Some(Ended::Lost(reason)),
             Effect::Dispose { reason } => self.ending = Some(Ended::Disposed(reason)),
             Effect::Update(update) => self.update = work::merged(std::mem::take(&mut self.update), update),
         }

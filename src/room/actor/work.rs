@@ -191,7 +191,7 @@ pub(super) fn is_passing(error: &AdapterError) -> bool {
 }
 
 /// Whether it says that the room is no longer this server's.
-pub(super) fn is_loss(error: &AdapterError) -> bool {
+pub(crate) fn is_loss(error: &AdapterError) -> bool {
     matches!(
         error,
         AdapterError::Fenced { .. }
