@@ -42,12 +42,12 @@ impl Tenure {
         });
     }
 
-    /// Returns once a lease was there and is over.
-    pub(crate) async fn over(&self) {
+    /// Returns once a lease was there and has been over for `patience`.
+    pub(crate) async fn over_for(&self, patience: Duration) {
         let mut deadline = self.deadline.subscribe();
         loop {
             let end = *deadline.borrow_and_update();
-            let left = end.map(|end| end.saturating_sub(self.clock.boot()));
+            let left = end.map(|end| (end + patience).saturating_sub(self.clock.boot()));
             match left {
                 Some(left) if left.is_zero() => return,
                 // A suspended process finds it over earlier than a timer would say.

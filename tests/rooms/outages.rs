@@ -8,6 +8,7 @@ use std::{
 use roomraft::{
     adapter::{AdapterError, DistributedAdapter},
     clock::Clock,
+    model::RoomState,
     room::{JoinError, RoomError},
 };
 use serde_json::{Value, json};
@@ -160,4 +161,32 @@ async fn a_server_stops_without_the_cluster_once_its_lease_is_over() {
     clock.advance(Duration::from_mins(1));
     let outcome = stopping.await.expect("no panic");
     assert!(matches!(&outcome, Err(AdapterError::Unavailable(why)) if why.contains("lease")), "{outcome:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_the_cluster_does_not_hear_of_at_once_loses_no_room_and_no_state() {
+    let (backend, flaky, adapter) = flaky();
+    let clock = Clock::manual(1_000_000);
+    let manager = bare(&adapter, "s1", |options| options.clock = clock.clone());
+    define(&manager, seats(4), &Script::saving());
+    manager.start().await.expect("the backend is there");
+    let ann = Guest::new("ann");
+    let room = ann.enter(&manager).await.room_id;
+    manager.save_snapshot(&room).await.expect("a first snapshot");
+    say(&manager, &ann, "write", json!("after the snapshot")).await;
+    // An election: nobody answers, and the lease is over before somebody does.
+    flaky.unavailable.store(true, Ordering::SeqCst);
+    let stopping = tokio::spawn({
+        let manager = manager.clone();
+        async move { manager.stop(true).await }
+    });
+    eventually("it has begun", async || !manager.is_serving()).await;
+    clock.advance(Duration::from_secs(14));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    flaky.unavailable.store(false, Ordering::SeqCst);
+    stopping.await.expect("no panic").expect("stopped");
+    let row = record(&backend, &room).await.expect("the room is not disposed of");
+    assert_eq!((row.state, row.server_id), (RoomState::Parked, None));
+    let saved = backend.load_snapshot(&room).await.expect("an answer").expect("a snapshot");
+    assert_eq!(saved.state["written"], "after the snapshot");
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     adapter::AdapterError,
     model::{RoomState, RoomUpdate},
-    room::{core::Ended, message::left_message},
+    room::{RoomError, core::Ended, message::left_message},
 };
 
 /// How long a hook may take while the room ends.
@@ -57,17 +57,33 @@ impl RoomActor {
         self.forget_players();
     }
 
-    /// Gives the room up with its newest state; one that cannot be is disposed of.
+    /// Gives the room up with its newest state; one that cannot be is disposed of. Tries until the registry answers:
+    /// whoever ended the room limits that.
     async fn park(&mut self) -> Ended {
-        if self.save_now().await.is_err_and(|error| !matches!(error, crate::room::RoomError::NothingToSave)) {
+        if let Err(error) = self.save_at_last().await {
             // An older snapshot is better than none: the registry refuses to park without any.
-            tracing::warn!(room = %self.core().room_id, "the last state was not kept");
+            tracing::warn!(room = %self.core().room_id, %error, "the last state was not kept");
         }
         let parked = RoomUpdate { state: Some(RoomState::Parked), ..RoomUpdate::default() };
-        match self.services.adapter.update_room(&self.core().room_epoch(), parked).await {
-            Ok(()) => Ended::Parked,
-            Err(AdapterError::Rejected(_)) => Ended::Disposed("the server is stopping".to_owned()),
-            Err(error) => Ended::Lost(error.to_string()),
+        let room = self.core().room_epoch();
+        loop {
+            match self.services.adapter.update_room(&room, parked.clone()).await {
+                Ok(()) => return Ended::Parked,
+                Err(AdapterError::Rejected(_)) => return Ended::Disposed("the server is stopping".to_owned()),
+                Err(error) if work::is_passing(&error) => tokio::time::sleep(RETRY).await,
+                Err(error) => return Ended::Lost(error.to_string()),
+            }
+        }
+    }
+
+    /// Saves the last state.
+    async fn save_at_last(&mut self) -> Result<(), RoomError> {
+        loop {
+            match self.save_now().await {
+                Ok(_) | Err(RoomError::NothingToSave) => return Ok(()),
+                Err(RoomError::Save(error)) if work::is_passing(&error) => tokio::time::sleep(RETRY).await,
+                Err(error) => return Err(error),
+            }
         }
     }
 
@@ -79,7 +95,7 @@ impl RoomActor {
             self.services.sessions.remove(player.id(), self.core());
             let hook = self.room.on_leave(&mut self.context, &player, reason);
             let outcome = guard_for("on_leave", HOOK_LIMIT, hook).await;
-            if outcome.as_ref().is_err_and(crate::room::RoomError::is_fatal) {
+            if outcome.as_ref().is_err_and(RoomError::is_fatal) {
                 break;
             }
             self.check(outcome).await;

@@ -76,10 +76,13 @@ impl Inner {
             let Some(server) = self.server.borrow().clone() else { return };
             match self.tell(self.adapter.update_server(&server, update.clone())).await {
                 Ok(()) => return,
-                Err(error) if Instant::now() >= deadline || !self.services.tenure.may_act() => {
+                Err(error) if Instant::now() >= deadline => {
                     return tracing::warn!(%error, "the cluster does not know that this server drains");
                 }
-                Err(_) => tokio::time::sleep(RETRY).await,
+                Err(_) => tokio::select! {
+                    () = tokio::time::sleep(RETRY) => {}
+                    () = self.out_of_touch() => return,
+                },
             }
         }
     }
@@ -91,7 +94,7 @@ impl Inner {
             let rooms: Vec<RoomHandle> = self.table.rooms().into_iter().filter(|room| !room.is_over()).collect();
             let servers = tokio::select! {
                 servers = self.adapter.servers(Consistency::Linearizable) => servers,
-                () = self.services.tenure.over() => return,
+                () = self.out_of_touch() => return,
             };
             let servers = match servers {
                 Ok(servers) => servers,
@@ -134,10 +137,9 @@ impl Inner {
         }
     }
 
-    /// Saves rooms and gives them up without an heir, unless nobody could be told.
+    /// Saves rooms and gives them up without an heir.
     async fn give_up(&self, rooms: &[RoomHandle], drained: &mut BTreeMap<RoomId, DrainedRoom>) {
-        let told = self.services.tenure.may_act();
-        for room in rooms.iter().filter(|_| told) {
+        for room in rooms {
             room.stop(Stop::Park);
         }
         let deadline = Instant::now() + self.options.migration_timeout;
@@ -146,8 +148,8 @@ impl Inner {
             let over = async {
                 tokio::select! {
                     biased;
-                    over = timeout_at(deadline, room.over()) => over.map_err(|_| "it did not end in time: a hook holds it up"),
-                    () = self.services.tenure.over() => Err("this server has lost touch with its cluster"),
+                    over = timeout_at(deadline, room.over()) => over.map_err(|_| "it did not end in time: a hook holds it up, or the registry does not answer"),
+                    () = self.out_of_touch() => Err("this server has lost touch with its cluster"),
                 }
             };
             line.fate = match over.await {

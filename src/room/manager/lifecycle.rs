@@ -6,11 +6,14 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{DistributedRoomManager, Inner, Phase};
 use crate::{
-    adapter::{AdapterError, AdapterResult},
-    model::{NewServer, NodeId, ServerEpoch},
+    adapter::{AdapterError, AdapterResult, Consistency},
+    model::{NewServer, NodeId, RoomQuery, ServerEpoch},
     registry::Rejection,
     room::actor::Stop,
 };
+
+/// How long a server that stops waits for a lease that is over to be renewed.
+const OUT_OF_TOUCH: Duration = Duration::from_secs(5);
 
 impl DistributedRoomManager {
     /// Connects the backend, registers this server and begins to take players. Harmless on one that runs.
@@ -64,13 +67,17 @@ impl DistributedRoomManager {
             inner.phase.send_replace(if never_ran { Phase::Stopped } else { was });
             return Ok(());
         }
-        let all_ended = if graceful { inner.no_rooms_left() } else { inner.dispose_rooms().await };
+        if graceful {
+            inner.break_off_rooms();
+        } else {
+            inner.dispose_rooms().await;
+        }
         let server = inner.server.borrow().clone();
         inner.services.releases.flush().await;
         inner.cancel.cancel();
         let outcome = match server {
             // A room that could not be given up keeps its snapshot: its server's lease ends instead.
-            Some(_) if graceful && !all_ended => Ok(()),
+            Some(server) if graceful => inner.tell(inner.unregister_if_roomless(&server)).await,
             Some(server) => inner.tell(inner.adapter.unregister_server(&server)).await,
             None => Ok(()),
         };
@@ -82,15 +89,18 @@ impl DistributedRoomManager {
 }
 
 impl Inner {
-    /// Tells the cluster something of this server as long as its lease runs; after that nobody needs to hear it, and
-    /// a cluster without a quorum would be waited for in vain.
+    /// Tells the cluster something of this server, unless it has lost touch with it.
     pub(super) async fn tell(&self, call: impl Future<Output = AdapterResult<()>>) -> AdapterResult<()> {
         tokio::select! {
             outcome = call => outcome,
-            () = self.services.tenure.over() => {
-                Err(AdapterError::Unavailable("this server's lease is over".to_owned()))
-            }
+            () = self.out_of_touch() => Err(AdapterError::Unavailable("this server's lease is over".to_owned())),
         }
+    }
+
+    /// Returns once this server's lease has been over for longer than an election takes: a cluster without a quorum
+    /// would be waited for in vain.
+    pub(super) async fn out_of_touch(&self) {
+        self.services.tenure.over_for(OUT_OF_TOUCH).await;
     }
 
     async fn connect_and_register(&self) -> AdapterResult<()> {
@@ -173,17 +183,28 @@ impl Inner {
         }
     }
 
-    /// Whether nothing runs any more; what still does is broken off.
-    fn no_rooms_left(&self) -> bool {
+    /// Ends what still runs, without its last words.
+    fn break_off_rooms(&self) {
         for room in self.table.rooms() {
             tracing::error!(room = %room.id(), "a room did not end in time");
         }
         self.table.abort_all();
-        self.table.len() == 0
     }
 
-    /// Ends every room for good; whether all had ended in time.
-    async fn dispose_rooms(&self) -> bool {
+    /// Takes this server out of the registry unless rooms are still in its name: those would be disposed of with it,
+    /// their snapshots too.
+    async fn unregister_if_roomless(&self, server: &ServerEpoch) -> AdapterResult<()> {
+        let query = RoomQuery { server_id: Some(server.server_id.clone()), ..RoomQuery::default() };
+        let left = self.adapter.rooms(&query, Consistency::Linearizable).await?;
+        if left.is_empty() {
+            return self.adapter.unregister_server(server).await;
+        }
+        tracing::warn!(rooms = left.len(), "rooms could not be given up: they wait for this server's lease to end");
+        Ok(())
+    }
+
+    /// Ends every room for good.
+    async fn dispose_rooms(&self) {
         let deadline = Instant::now() + self.options.migration_timeout;
         // A join that was under way when the phase changed may still start one.
         while self.table.len() > 0 {
@@ -195,10 +216,9 @@ impl Inner {
                 if tokio::time::timeout_at(deadline, room.over()).await.is_err() {
                     tracing::error!(room = %room.id(), "a room did not end in time");
                     self.table.abort_all();
-                    return false;
+                    return;
                 }
             }
         }
-        true
     }
 }
