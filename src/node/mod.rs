@@ -58,10 +58,7 @@ pub(crate) async fn run(config: NodeConfig, ready: impl FnOnce(&Ready)) -> Resul
             tracing::info!(signal, "stopping; a second signal stops at once");
             Ok(())
         }
-        () = node.left.cancelled() => {
-            tracing::info!("this node has left its cluster: its data folder is of no use any more");
-            Ok(())
-        }
+        () = node.left.cancelled() => Ok(()),
     };
     // A node that failed has nothing to hand over: its lease ends by itself.
     if outcome.is_ok() {

@@ -94,6 +94,13 @@ async fn a_node_that_leaves_gives_up_its_rooms_and_its_membership() {
     })
     .await;
     Player::join(&cluster.any().gateway, "arena").await.expect("the others go on");
+
+    let gone = &mut cluster.nodes[place];
+    gone.start();
+    assert_eq!(gone.exit().await.code(), Some(1), "its data folder is of no use");
+    let log = gone.log();
+    let last = log.lines().last().unwrap_or_default();
+    assert!(last.contains("has left cluster") && last.contains("--data-dir"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

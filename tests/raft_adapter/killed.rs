@@ -10,9 +10,9 @@ use std::{
 
 use roomraft::{
     adapter::{Consistency, DistributedAdapter, RaftAdapter, RaftOptions},
-    model::{LockToken, ServerId},
+    model::{LockToken, Metadata, NewServer, NodeId, ServerId},
     quic::{ClusterSecret, ClusterSecurity},
-    raft::RaftConfig,
+    raft::{RaftConfig, RaftRole},
 };
 
 use crate::ports::free_address;
@@ -48,6 +48,25 @@ async fn node_process() {
                 let free = handle.acquire_lock(key, HELD).await.unwrap().is_some();
                 println!("checked {key} {held} {free}");
             }
+            ["leads"] => println!("leads {}", node.status().role == RaftRole::Leader),
+            ["register", name] => {
+                let server = NewServer {
+                    server_id: ServerId::new(name).unwrap(),
+                    address: "127.0.0.1".to_owned(),
+                    port: 4000,
+                    capacity: 10,
+                    metadata: Metadata::default(),
+                    room_types: [].into(),
+                    node_id: NodeId(0),
+                };
+                handle.register_server(server).await.unwrap();
+                println!("registered {name}");
+            }
+            ["servers"] => {
+                let servers = handle.servers(Consistency::Linearizable).await.unwrap();
+                let names: Vec<_> = servers.iter().map(|server| server.server_id.as_str()).collect();
+                println!("servers {}", names.join(" "));
+            }
             _ => panic!("an unknown order: {order}"),
         }
     }
@@ -63,11 +82,12 @@ fn options(number: usize) -> RaftOptions {
     let mut config = RaftConfig::new(ServerId::new(name).unwrap(), data_dir, ClusterSecurity::Secret(secret));
     config.listen = peers[number].parse::<SocketAddr>().unwrap();
     config.peers = peers;
+    config.lease = Duration::from_mins(2);
     RaftOptions { call_max: Duration::from_secs(20), ..RaftOptions::new(config) }
 }
 
-struct Process {
-    child: Child,
+pub(crate) struct Process {
+    pub(crate) child: Child,
     orders: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
@@ -87,13 +107,13 @@ impl Process {
         Self { child, orders, answers: BufReader::new(answers) }
     }
 
-    fn order(&mut self, order: &str) {
+    pub(crate) fn order(&mut self, order: &str) {
         writeln!(self.orders, "{order}").unwrap();
     }
 
     /// The next line that says `what`, in words; ends with the process, which the test harness does not let live for
     /// ever.
-    fn answer(&mut self, what: &str) -> Vec<String> {
+    pub(crate) fn answer(&mut self, what: &str) -> Vec<String> {
         loop {
             let mut line = String::new();
             assert!(self.answers.read_line(&mut line).unwrap() > 0, "the process ended before it said {what}");
@@ -111,7 +131,7 @@ impl Drop for Process {
     }
 }
 
-fn start_all(folder: &Path, addresses: &str) -> (Vec<Process>, String, u64) {
+pub(crate) fn start_all(folder: &Path, addresses: &str) -> (Vec<Process>, String, u64) {
     let mut processes: Vec<_> = (0..3).map(|number| Process::start(folder, addresses, number)).collect();
     let said: Vec<_> = processes.iter_mut().map(|process| process.answer("cluster")).collect();
     assert!(said.iter().all(|words| words[0] == said[0][0]), "one cluster: {said:?}");

@@ -4,6 +4,7 @@
 
 mod full_disk;
 mod killed;
+mod paused;
 #[path = "../support/ports.rs"]
 mod ports;
 mod three_nodes;
