@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{
-    AdapterError, AdapterResult, Consistency, DistributedAdapter, EventFilter, EventHub, EventStream, Lease, outcome,
+    AdapterError, AdapterResult, Consistency, DistributedAdapter, EventFilter, EventHub, EventStream, Lease, Totals,
+    outcome,
 };
 use crate::{
     clock::{Clock, millis},
@@ -181,6 +182,17 @@ impl<B: RegistryBackend> DistributedAdapter for B {
 
     async fn rooms(&self, query: &RoomQuery, consistency: Consistency) -> AdapterResult<Vec<RoomRegistration>> {
         Ok(self.view(consistency).await?.rooms(query))
+    }
+
+    async fn totals(&self, server_id: &ServerId) -> AdapterResult<Totals> {
+        let registry = self.view(Consistency::Local).await?;
+        let own = registry.server(server_id);
+        Ok(Totals {
+            rooms: registry.room_count() as u64,
+            players: registry.player_count(),
+            own_rooms: own.map_or(0, |server| u64::from(server.room_count)),
+            own_players: own.map_or(0, |server| u64::from(server.player_count)),
+        })
     }
 
     async fn find_available_room(&self, room_type: &RoomType) -> AdapterResult<Option<RoomRegistration>> {

@@ -45,6 +45,19 @@ pub enum Consistency {
     Local,
 }
 
+/// Counts of rooms and players.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Rooms in the cluster, in whatever state.
+    pub rooms: u64,
+    /// Players in them, joined and away.
+    pub players: u64,
+    /// Rooms of the server that was asked about.
+    pub own_rooms: u64,
+    /// Players in these.
+    pub own_players: u64,
+}
+
 /// A server's lease: how long it counts as alive after a heartbeat, and how often to send one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
@@ -98,6 +111,21 @@ pub trait DistributedAdapter: Send + Sync + fmt::Debug + 'static {
     async fn room(&self, room_id: &RoomId, consistency: Consistency) -> AdapterResult<Option<RoomRegistration>>;
     /// The rooms that pass a filter, oldest first.
     async fn rooms(&self, query: &RoomQuery, consistency: Consistency) -> AdapterResult<Vec<RoomRegistration>>;
+    /// How many rooms and players there are, in all and on one server, as this handle knows them now. For metrics: a
+    /// backend that keeps count need not read the rooms.
+    async fn totals(&self, server_id: &ServerId) -> AdapterResult<Totals> {
+        let rooms = self.rooms(&RoomQuery::default(), Consistency::Local).await?;
+        let mut totals = Totals::default();
+        for room in rooms {
+            totals.rooms += 1;
+            totals.players += u64::from(room.player_count);
+            if room.server_id.as_ref() == Some(server_id) {
+                totals.own_rooms += 1;
+                totals.own_players += u64::from(room.player_count);
+            }
+        }
+        Ok(totals)
+    }
     /// The oldest open, unlocked room of a type on an online server. Advice of the moment: only
     /// [`reserve_seat`](Self::reserve_seat) is a promise.
     async fn find_available_room(&self, room_type: &RoomType) -> AdapterResult<Option<RoomRegistration>>;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::OpsState;
 use crate::{
     adapter::{AdapterResult, Consistency},
-    model::{RoomQuery, RoomRegistration, ServerId, ServerRegistration},
+    model::{ServerId, ServerRegistration},
 };
 
 /// What a node is in its cluster.
@@ -98,11 +98,8 @@ pub(super) async fn status(State(state): State<OpsState>) -> Response {
 /// The servers, the rooms' count and the players' count.
 pub(super) async fn counts(state: &OpsState) -> AdapterResult<(Vec<ServerRegistration>, Count, Count)> {
     let servers = state.adapter.servers(Consistency::Local).await?;
-    let rooms = state.adapter.rooms(&RoomQuery::default(), Consistency::Local).await?;
-    let is_local = |room: &&RoomRegistration| room.server_id.as_ref() == Some(&state.server_id);
-    let players = |room: &RoomRegistration| u64::from(room.player_count);
-    let room_count = Count { total: rooms.len() as u64, local: rooms.iter().filter(is_local).count() as u64 };
-    let player_count =
-        Count { total: rooms.iter().map(players).sum(), local: rooms.iter().filter(is_local).map(players).sum() };
+    let totals = state.adapter.totals(&state.server_id).await?;
+    let room_count = Count { total: totals.rooms, local: totals.own_rooms };
+    let player_count = Count { total: totals.players, local: totals.own_players };
     Ok((servers, room_count, player_count))
 }

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::{
     sync::{oneshot, watch},
     task::JoinSet,
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -38,6 +39,9 @@ use crate::{
 
 /// How long a stopping leader waits for its successor.
 const HANDOVER_MAX: Duration = Duration::from_secs(1);
+
+/// How long consensus may take to end; it waits for the disk.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 
 /// The place for whoever serves the requests of other members.
 pub(super) type HandlerCell = Arc<OnceLock<Arc<dyn PeerHandler>>>;
@@ -220,11 +224,16 @@ impl Running {
     }
 
     async fn close(self) {
-        if let Err(error) = self.raft.shutdown().await {
+        let shutdown = timeout(SHUTDOWN_MAX, self.raft.shutdown()).await;
+        if let Ok(Err(error)) = &shutdown {
             warn!(%error, "consensus did not stop in order");
         }
         self.links.close();
         self.endpoint.close().await;
+        if shutdown.is_err() {
+            warn!("consensus does not end, perhaps since the disk does not answer: the next start rebuilds the store");
+            return;
+        }
         let Some(storage) = Arc::into_inner(self.storage) else {
             warn!("the data folder is still in use: the next start rebuilds the store");
             return;
@@ -313,7 +322,8 @@ async fn hand_over(raft: &RaftHandle) {
         matching.max_by_key(|(_, id)| id.map(|id| id.index)).map(|(node, _)| *node)
     };
     let Some(successor) = successor.filter(|_| raft.is_leader()) else { return };
-    if raft.trigger().transfer_leader(successor).await.is_ok() {
+    let transferred = timeout(HANDOVER_MAX, raft.trigger().transfer_leader(successor)).await;
+    if matches!(transferred, Ok(Ok(()))) {
         let own = *raft.node_id();
         let wait = raft.wait(Some(HANDOVER_MAX));
         let led = wait.metrics(|metrics| metrics.current_leader.is_some_and(|leader| leader != own), "another leads");

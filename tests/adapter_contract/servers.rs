@@ -147,5 +147,9 @@ pub async fn counts_follow_the_seats(cluster: &Cluster) {
     for handle in cluster.handles() {
         let seen = handle.server(owner.id()).await.unwrap().expect("it is registered");
         assert_eq!((seen.room_count, seen.player_count, seen.seat_count), (1, 1, 2));
+        // That read has brought the handle up to date; the totals are local.
+        let totals = handle.totals(owner.id()).await.unwrap();
+        assert_eq!((totals.own_rooms, totals.own_players), (1, 1));
+        assert!(totals.rooms >= 1 && totals.players >= 1, "{totals:?}");
     }
 }
