@@ -22,7 +22,8 @@ pub struct ClientConfig {
     pub reconnect_deadline: Duration,
     /// How many redirects may follow one another. Default 8; 0 follows none.
     pub hops_max: u32,
-    /// The first pause after every known address failed; it doubles with each round. Default 100 ms.
+    /// The first pause after every known address failed. It doubles with each round, as far as it stays
+    /// within a quarter of the time that has passed since the connection was lost. Default 100 ms.
     pub backoff_min: Duration,
     /// The longest such pause. Default 2 s, and never under `backoff_min`.
     pub backoff_max: Duration,

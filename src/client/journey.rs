@@ -34,8 +34,20 @@ pub(crate) enum Ask {
     Nothing,
     /// A seat.
     Join(JoinRoomInput),
-    /// The seat of this session token.
-    Reconnect(String),
+    /// The seat of a session.
+    Reconnect {
+        /// The session's token.
+        token: String,
+        /// Where a server has sent it, and nobody was.
+        unreachable: Option<String>,
+    },
+}
+
+impl Ask {
+    /// The seat of a session.
+    pub(crate) const fn reconnect(token: String) -> Self {
+        Self::Reconnect { token, unreachable: None }
+    }
 }
 
 /// What to do next.
@@ -63,6 +75,10 @@ pub(crate) struct Journey {
     next: usize,
     failures: u32,
     hops: u32,
+    /// Where a server has sent it last.
+    sent_to: Option<String>,
+    /// The last such address at which nobody could be asked.
+    unreachable: Option<String>,
     started: Duration,
     /// What went wrong last, for the report.
     problem: String,
@@ -79,6 +95,8 @@ impl Journey {
             next: 0,
             failures: 0,
             hops: 0,
+            sent_to: None,
+            unreachable: None,
             started: now,
             problem: "nothing was tried".to_owned(),
         }
@@ -114,6 +132,7 @@ impl Journey {
             return over;
         }
         self.hops += 1;
+        self.sent_to = Some(address.clone());
         Step::Dial(address)
     }
 
@@ -121,7 +140,11 @@ impl Journey {
     pub(crate) fn on_connected(&self) -> Step {
         match &self.ask {
             Ask::Nothing => Step::Arrived(None),
-            ask => Step::Ask(ask.clone()),
+            // Whoever knows of nowhere else may wait for the room, rather than send it there again.
+            Ask::Reconnect { token, .. } => {
+                Step::Ask(Ask::Reconnect { token: token.clone(), unreachable: self.unreachable.clone() })
+            }
+            ask @ Ask::Join(_) => Step::Ask(ask.clone()),
         }
     }
 
@@ -158,11 +181,12 @@ impl Journey {
         }
         self.ask = self.goal.clone();
         self.hops = 0;
+        self.unreachable = self.sent_to.take().or_else(|| self.unreachable.take());
         self.failures = self.failures.saturating_add(1);
         let addresses = u32::try_from(self.known.len()).unwrap_or(u32::MAX).max(1);
         if self.failures.is_multiple_of(addresses) {
             let round = self.failures / addresses;
-            Step::Pause(now.saturating_add(backoff(round, &self.limits)).min(self.end()))
+            Step::Pause(now.saturating_add(self.pause(round, now)).min(self.end()))
         } else {
             self.dial()
         }
@@ -171,6 +195,14 @@ impl Journey {
     /// A pause is over.
     pub(crate) fn on_paused(&mut self, now: Duration) -> Step {
         self.over(now).unwrap_or_else(|| self.dial())
+    }
+
+    /// The pause after a round. It does not exceed a quarter of the time that has passed, so that
+    /// whoever waits for a failover comes back soon after it, however many rounds it took.
+    fn pause(&self, round: u32, now: Duration) -> Duration {
+        let passed = now.saturating_sub(self.started);
+        let backoff_max = self.limits.backoff_max.min((passed / 4).max(self.limits.backoff_min));
+        backoff(round, &Limits { backoff_max, ..self.limits.clone() })
     }
 
     /// When it ends at the latest.

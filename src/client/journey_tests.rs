@@ -56,9 +56,23 @@ fn a_redirect_to_a_dead_server_goes_back_to_the_known_ones_and_the_first_goal() 
 
 #[test]
 fn a_session_token_stays_the_same_over_redirects() {
-    let mut journey = journey(Ask::Reconnect("token".to_owned()));
+    let mut journey = journey(Ask::reconnect("token".to_owned()));
     let _ = (journey.dial(), journey.on_answered(redirect("c"), Duration::ZERO));
-    assert_eq!(journey.on_connected(), Step::Ask(Ask::Reconnect("token".to_owned())));
+    assert_eq!(journey.on_connected(), Step::Ask(Ask::reconnect("token".to_owned())));
+}
+
+#[test]
+fn a_server_is_told_where_it_sent_the_player_in_vain() {
+    let mut journey = journey(Ask::reconnect("token".to_owned()));
+    let _ = (journey.dial(), journey.on_answered(redirect("dead"), Duration::ZERO));
+    assert_eq!(journey.on_lost("refused", Duration::ZERO), Step::Dial("b".to_owned()));
+    let told = Ask::Reconnect { token: "token".to_owned(), unreachable: Some("dead".to_owned()) };
+    assert_eq!(journey.on_connected(), Step::Ask(told.clone()));
+    let _ = (journey.on_lost("gone", Duration::ZERO), journey.dial());
+    assert_eq!(journey.on_connected(), Step::Ask(told), "until it is sent somewhere else");
+    let _ = (journey.on_answered(redirect("alive"), Duration::ZERO), journey.on_lost("gone", Duration::ZERO));
+    let told = Ask::Reconnect { token: "token".to_owned(), unreachable: Some("alive".to_owned()) };
+    assert_eq!(journey.on_connected(), Step::Ask(told));
 }
 
 #[test]
@@ -72,6 +86,23 @@ fn a_pause_comes_after_every_known_address_failed_and_the_deadline_ends_it() {
     let after = Duration::from_secs(10);
     let problem = "gone".to_owned();
     assert_eq!(journey.on_lost("gone", after), Step::GiveUp(ClientError::DeadlinePassed { after, problem }));
+}
+
+#[test]
+fn a_pause_is_no_longer_than_a_quarter_of_the_time_that_has_passed() {
+    let limits = Limits { backoff_max: Duration::from_millis(500), ..limits() };
+    let mut journey = Journey::new(vec!["a".to_owned()], Ask::reconnect("token".to_owned()), limits, Duration::ZERO);
+    let mut ends = Vec::new();
+    for _ in 0..9 {
+        let now = Duration::from_millis(ends.last().copied().unwrap_or(0));
+        let Step::Pause(until) = journey.on_lost("gone", now) else { panic!("every known address has failed") };
+        ends.push(until.as_millis().try_into().expect("some milliseconds"));
+    }
+    assert_eq!(ends[..6], [100, 200, 300, 400, 500, 625]);
+    let pauses: Vec<u64> = ends.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(pauses[5..], [156, 195, 244], "a quarter each");
+    let far = Duration::from_secs(8);
+    assert_eq!(journey.on_lost("gone", far), Step::Pause(far + Duration::from_millis(500)), "the maximum still holds");
 }
 
 #[test]

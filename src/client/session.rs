@@ -205,7 +205,7 @@ impl Session {
     /// Takes the connection, and the seat where there is one, again.
     async fn recover(&mut self) -> Result<(), ClientError> {
         self.events.push(Event::Disconnected);
-        let goal = self.seat_token.clone().map_or(Ask::Nothing, Ask::Reconnect);
+        let goal = self.seat_token.clone().map_or(Ask::Nothing, Ask::reconnect);
         let mut journey = self.journey(goal, self.config.reconnect_deadline);
         let now = self.started.elapsed();
         let was_short = now.saturating_sub(self.connected_at) < self.config.backoff_max;
@@ -219,7 +219,7 @@ impl Session {
     /// Goes where the server says that the player's room is now.
     async fn follow(&mut self, redirect: RedirectMessage) -> Result<(), ClientError> {
         let (Some(_), Some(token)) = (&self.seat_token, redirect.session_token) else { return Ok(()) };
-        let mut journey = self.journey(Ask::Reconnect(token), self.config.reconnect_deadline);
+        let mut journey = self.journey(Ask::reconnect(token), self.config.reconnect_deadline);
         let step = journey.follow(redirect.address.clone(), self.started.elapsed());
         self.events.push(Event::Redirected { address: redirect.address });
         self.travel(journey, step).await?;
@@ -287,7 +287,9 @@ impl Session {
         let (name, input) = match ask {
             Ask::Nothing => return Step::Arrived(None),
             Ask::Join(input) => (call::JOIN_ROOM, json!(input)),
-            Ask::Reconnect(session_token) => (call::RECONNECT_ROOM, json!(ReconnectRoomInput { session_token })),
+            Ask::Reconnect { token: session_token, unreachable } => {
+                (call::RECONNECT_ROOM, json!(ReconnectRoomInput { session_token, unreachable }))
+            }
         };
         let exchange = self.exchange(name, input, journey.end()).await;
         let now = self.started.elapsed();

@@ -17,7 +17,7 @@ use crate::{
     model::{PlayerId, RoomId, RoomQuery},
     protocol::{
         AuthenticateInput, AuthenticateOutput, ErrorCode, JoinRoomInput, JoinRoomOutput, LeaveRoomOutput,
-        ListRoomsOutput, Packet, PlayerInfo, RedirectMessage, RoomInfo, RoomMessage, message,
+        ListRoomsOutput, Packet, PlayerInfo, ReconnectRoomInput, RedirectMessage, RoomInfo, RoomMessage, message,
     },
     room::{Connection, JoinError, JoinOutcome, JoinRequest, JoinTarget, JoinedRoom, Outgoing, Redirect, Responder},
 };
@@ -44,7 +44,7 @@ impl Caller {
         }
         match call {
             Call::Join { id, input } => self.join(id, *input).await,
-            Call::Reconnect { id, input } => self.reconnect(id, &input.session_token).await,
+            Call::Reconnect { id, input } => self.reconnect(id, &input).await,
             Call::Leave { id } => {
                 self.shared.manager.leave(&self.player_id, "left").await;
                 self.respond(id, &LeaveRoomOutput { success: true });
@@ -117,12 +117,16 @@ impl Caller {
 
     /// A session token is proof enough of who the player is. It may be another player's than the one whose seat this
     /// connection has: that seat is then treated as a second join treats it.
-    async fn reconnect(&mut self, id: Value, token: &str) {
+    async fn reconnect(&mut self, id: Value, input: &ReconnectRoomInput) {
         let before = self.shared.manager.player_room(&self.player_id).map(|_| self.player_id.clone());
         if before.is_some() && self.shared.config.duplicate_join_policy == DuplicateJoinPolicy::Reject {
             return self.fail(id, ErrorCode::InvalidRequest, "you are in a room already: leave it first");
         }
-        let outcome = self.shared.manager.reconnect(token, self.connection.clone(), responder(id.clone())).await;
+        let outcome = {
+            let (token, unreachable) = (&input.session_token, input.unreachable.as_deref());
+            let (connection, respond) = (self.connection.clone(), responder(id.clone()));
+            self.shared.manager.reconnect_past(token, unreachable, connection, respond).await
+        };
         self.after_join(id, outcome);
         if let Some(before) = before.filter(|before| *before != self.player_id) {
             self.shared.manager.leave(&before, "took another seat").await;

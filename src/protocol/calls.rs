@@ -94,6 +94,10 @@ pub struct LeaveRoomOutput {
 pub struct ReconnectRoomInput {
     /// The token of the session.
     pub session_token: String,
+    /// Where a redirect led to and nobody answered: if the room is still there, the server waits a
+    /// while for it to be taken over rather than answer the same again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable: Option<String>,
 }
 
 impl std::fmt::Debug for ReconnectRoomInput {

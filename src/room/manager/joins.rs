@@ -1,4 +1,4 @@
-//! Joins and reconnects from request to outcome.
+//! Joins from request to outcome.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,20 +14,20 @@ use crate::{
     model::{Metadata, PlayerId, RoomId, RoomType, SeatId, SeatRelease},
     room::{
         Connection, JoinError, JoinOutcome, JoinRequest, JoinTarget, JoinedRoom, Responder, RoomHandle,
-        actor::{Arrival, Return, RoomCommand, Way},
+        actor::{Arrival, RoomCommand, Way},
         core::Ended,
         token::SessionToken,
     },
 };
 
 /// How often a player is sent on when the room that it was given ends just then.
-const ATTEMPTS: usize = 4;
+pub(super) const ATTEMPTS: usize = 4;
 
 /// How long a room's end is waited for.
 const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// A response that may be taken to a second room where the first one ended before it was given.
-type SharedResponder = Arc<Mutex<Option<Responder>>>;
+pub(super) type SharedResponder = Arc<Mutex<Option<Responder>>>;
 
 impl DistributedRoomManager {
     /// Brings a player into a room, here or by a redirect.
@@ -40,20 +40,6 @@ impl DistributedRoomManager {
     pub async fn join(&self, request: JoinRequest) -> Result<JoinOutcome, JoinError> {
         let inner = Arc::clone(&self.inner);
         to_the_end(self.inner.tasks.spawn(async move { inner.join(request).await })).await
-    }
-
-    /// Gives a player its seat back, here or by a redirect. The last connection that uses a token has the seat.
-    ///
-    /// # Errors
-    /// [`JoinError::NotFound`] where the session is unknown or over, else as [`join`](Self::join).
-    pub async fn reconnect(
-        &self,
-        token: &str,
-        connection: Connection,
-        respond: Responder,
-    ) -> Result<JoinOutcome, JoinError> {
-        let (inner, token) = (Arc::clone(&self.inner), token.to_owned());
-        to_the_end(self.inner.tasks.spawn(async move { inner.reconnect(&token, connection, respond).await })).await
     }
 
     /// Brings a player into an open room of a type, or into a new one made with `options`.
@@ -131,35 +117,10 @@ impl Inner {
         }
         Err(JoinError::Unavailable("every room that was found ended just then: try again".to_owned()))
     }
-
-    async fn reconnect(
-        self: Arc<Self>,
-        text: &str,
-        connection: Connection,
-        respond: Responder,
-    ) -> Result<JoinOutcome, JoinError> {
-        let server = self.session_gate()?;
-        let unknown = || JoinError::NotFound("the session is unknown or over: join again".to_owned());
-        let (room_id, token) = SessionToken::parse(text).ok_or_else(unknown)?;
-        let respond = Arc::new(Mutex::new(Some(respond)));
-        for _ in 0..ATTEMPTS {
-            let room = match self.find_session(&server, &room_id, text).await? {
-                Err(redirect) => return Ok(JoinOutcome::Redirect(redirect)),
-                Ok(None) => return Err(unknown()),
-                Ok(Some(room)) => room,
-            };
-            let (way, answer) = way(token.clone(), &connection, &respond);
-            let back = Box::new(Return { way });
-            if let Some(outcome) = outcome(&room, RoomCommand::Reconnect(back), answer).await? {
-                return Ok(JoinOutcome::Joined(outcome));
-            }
-        }
-        Err(JoinError::Unavailable("the room is moving: try again".to_owned()))
-    }
 }
 
 /// Hands a player to a room and waits for what comes of it; `None` where the room ended before it answered.
-async fn outcome(
+pub(super) async fn outcome(
     room: &RoomHandle,
     command: RoomCommand,
     answer: oneshot::Receiver<Result<JoinedRoom, JoinError>>,
@@ -179,7 +140,7 @@ async fn outcome(
     }
 }
 
-fn way(
+pub(super) fn way(
     token: SessionToken,
     connection: &Connection,
     respond: &SharedResponder,
@@ -210,6 +171,8 @@ fn in_a_room(player_id: &PlayerId) -> JoinError {
     JoinError::Invalid(format!("player {player_id} is in a room already: leave it first"))
 }
 
-async fn to_the_end(task: tokio::task::JoinHandle<Result<JoinOutcome, JoinError>>) -> Result<JoinOutcome, JoinError> {
+pub(super) async fn to_the_end(
+    task: tokio::task::JoinHandle<Result<JoinOutcome, JoinError>>,
+) -> Result<JoinOutcome, JoinError> {
     task.await.unwrap_or_else(|error| Err(JoinError::Internal(format!("the join was broken off: {error}"))))
 }

@@ -8,7 +8,7 @@
 //! | to understand | read |
 //! |---|---|
 //! | start, heartbeat, stop | `lifecycle` |
-//! | a player's way into a room | `joins`, `seats`, `sessions` |
+//! | a player's way into a room | `joins`, `seats`, `returns` |
 //! | events, and what is done where they were missed | `reconcile` |
 //! | rooms that go to other servers, and come from them | `migrate`, `drain` |
 //! | starting a room's task | `launch`, `table` |
@@ -23,6 +23,7 @@ mod placement;
 mod players;
 mod reconcile;
 mod refusal;
+mod returns;
 mod routes;
 mod seats;
 mod snapshots;
@@ -97,6 +98,8 @@ struct Inner {
     release_writer: Mutex<Option<ReleaseWriter>>,
     /// Something was missed or has changed hands: reconcile now.
     wake: Notify,
+    /// Some room or server has changed hands: whoever waits for that looks again.
+    handovers: watch::Sender<()>,
     /// The registration may be over: send a heartbeat now.
     beat_now: Notify,
     /// Held while the rooms are handed on.
@@ -131,6 +134,7 @@ impl DistributedRoomManager {
             server,
             release_writer: Mutex::new(Some(release_writer)),
             wake: Notify::new(),
+            handovers: watch::Sender::new(()),
             beat_now: Notify::new(),
             draining: tokio::sync::Mutex::default(),
             cancel: CancellationToken::new(),

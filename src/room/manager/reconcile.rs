@@ -170,6 +170,9 @@ impl Inner {
         if let Some(room_id) = &event.room_id {
             self.stir(room_id);
         }
+        if matches!(event.kind, EventKind::RoomMigrated | EventKind::RoomDisposed | EventKind::ServerOffline) {
+            self.handovers.send_replace(());
+        }
         match (&event.kind, &event.room_id) {
             (EventKind::RoomCreated, Some(room_id)) if event.server_id.as_ref() == Some(&self.options.server_id) => {
                 if let Err(error) = self.create_placed(room_id).await {

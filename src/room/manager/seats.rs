@@ -17,7 +17,7 @@ use crate::{
         SeatConfirmation, SeatGrant, SeatId, SeatRelease, SeatRequest, SeatState, SeatTarget, ServerEpoch, ServerId,
     },
     registry::Rejection,
-    room::{JoinError, JoinTarget, Redirect, RoomHandle, token::SessionToken},
+    room::{JoinError, JoinTarget, Redirect, token::SessionToken},
 };
 
 /// How often a command whose outcome is unknown is sent again before the player is told.
@@ -44,7 +44,7 @@ pub(super) enum Found {
 }
 
 /// What is asked of a room's present owner.
-enum Owner {
+pub(super) enum Owner {
     Here(RoomRegistration),
     Elsewhere(RoomRegistration),
 }
@@ -205,7 +205,7 @@ impl Inner {
     }
 
     /// Who owns a room; a parked one is claimed, or its player sent to a server that can.
-    async fn owner(self: &Arc<Self>, server: &ServerEpoch, room_id: &RoomId) -> Result<Owner, JoinError> {
+    pub(super) async fn owner(self: &Arc<Self>, server: &ServerEpoch, room_id: &RoomId) -> Result<Owner, JoinError> {
         for _ in 0..TRIES {
             let row = self.adapter.room(room_id, Consistency::Linearizable).await.map_err(|error| refusal(&error))?;
             let row = row.ok_or_else(|| room_not_open(room_id))?;
@@ -261,32 +261,9 @@ impl Inner {
         }
         Ok(row)
     }
-
-    /// The running room that a session token names, or where it is.
-    pub(super) async fn find_session(
-        self: &Arc<Self>,
-        server: &ServerEpoch,
-        room_id: &RoomId,
-        token: &str,
-    ) -> Result<Result<Option<RoomHandle>, Redirect>, JoinError> {
-        if let Some(room) = self.table.room(room_id) {
-            return Ok(Ok(Some(room)));
-        }
-        match self.owner(server, room_id).await {
-            Ok(Owner::Here(row)) => self.ensure(&row).map(Ok),
-            Ok(Owner::Elsewhere(row)) => {
-                let session_token = Some(token.to_owned());
-                Ok(Err(Redirect { session_token, ..redirect(&row, None) }))
-            }
-            Err(JoinError::NotFound(_)) => {
-                Err(JoinError::NotFound("the session is unknown or over: join again".to_owned()))
-            }
-            Err(error) => Err(error),
-        }
-    }
 }
 
-fn redirect(row: &RoomRegistration, reservation: Option<SeatId>) -> Redirect {
+pub(super) fn redirect(row: &RoomRegistration, reservation: Option<SeatId>) -> Redirect {
     Redirect {
         address: row.server_address.clone(),
         room_type: row.room_type.clone(),
