@@ -51,7 +51,7 @@ impl RoomActor {
             Ended::Lost(reason) => {
                 // What the last hook sent was sent by no owner.
                 self.core().outbox.clear();
-                self.tell_players(reason, true);
+                self.send_after_lost(reason);
             }
         }
         self.forget_players();

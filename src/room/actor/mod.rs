@@ -13,6 +13,7 @@
 
 mod arriving;
 mod begin;
+mod bereft;
 mod command;
 mod departing;
 mod ending;
@@ -198,13 +199,19 @@ impl RoomActor {
 
     /// Goes on only while the server's lease runs; a room whose server has lost it waits, and does nothing.
     async fn may_act(&mut self) -> Result<(), Ended> {
-        while !self.services.tenure.may_act() {
+        loop {
+            // A server that has registered again has a lease again, but not the rooms of before.
+            if let Some(stop @ Stop::Abandon(_)) = &*self.inlets.stop.borrow() {
+                return Err(stop.clone().into());
+            }
+            if self.services.tenure.may_act() {
+                return Ok(());
+            }
             tokio::select! {
                 () = self.services.tenure.renewed() => {}
                 stop = abandoned(&mut self.inlets.stop) => return Err(stop.into()),
             }
         }
-        Ok(())
     }
 
     async fn next(&mut self) -> Item {
