@@ -8,6 +8,7 @@
     reason = "a test fails by a panic"
 )]
 
+pub mod network;
 pub mod player;
 pub mod ports;
 pub mod process;

@@ -125,6 +125,16 @@ impl Player {
         }
     }
 
+    /// The next message, whatever its name.
+    pub async fn next_message(&mut self) -> Result<(String, Value), CallError> {
+        let deadline = Instant::now() + DEADLINE;
+        while self.messages.is_empty() {
+            let packet = self.packet(deadline).await?;
+            self.keep(&packet);
+        }
+        self.messages.pop_front().ok_or_else(|| CallError::Gone("no message".to_owned()))
+    }
+
     /// The data of the next message with this name; others before it are dropped.
     pub async fn message(&mut self, name: &str) -> Result<Value, CallError> {
         let deadline = Instant::now() + DEADLINE;

@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
 };
@@ -12,7 +13,10 @@ use nix::{
 };
 use serde_json::Value;
 
-use super::{ports::free_address, wait::until};
+use super::{network::Network, ports::free_address, wait::until};
+
+/// Where a test that serves in the place of the binary finds its arguments.
+pub const ARGUMENTS: &str = "ROOMRAFT_TEST_NODE";
 
 /// One node: its addresses, its folder and, while it runs, its process.
 pub struct Node {
@@ -24,6 +28,8 @@ pub struct Node {
     arguments: Vec<String>,
     /// What its points of failure do, in the words of the crate `fail`.
     pub failpoints: String,
+    /// An ignored test of this very binary that serves instead of the crate's binary.
+    stand_in: Option<&'static str>,
     log: PathBuf,
     child: Option<Child>,
 }
@@ -40,6 +46,7 @@ impl Node {
             data_dir: folder.join(server_id),
             arguments: Vec::new(),
             failpoints: String::new(),
+            stand_in: None,
             log: folder.join(format!("{server_id}.log")),
             child: None,
         }
@@ -51,15 +58,30 @@ impl Node {
         self
     }
 
+    /// Has an ignored test of this very binary serve in the place of the crate's binary: it finds the same arguments
+    /// in the variable [`ARGUMENTS`], a line each.
+    pub fn serve_by(&mut self, test: &'static str) {
+        self.stand_in = Some(test);
+    }
+
     /// Starts its process; standard output and error go to its log.
     pub fn start(&mut self) {
         let log = File::options().create(true).append(true).open(&self.log).expect("a log file");
-        let child = Command::new(env!("CARGO_BIN_EXE_roomraft"))
-            .args(["node", "--server-id", &self.server_id, "--listen", &self.listen])
-            .args(["--gateway", &self.gateway, "--ops", &self.ops])
-            .arg("--data-dir")
-            .arg(&self.data_dir)
-            .args(&self.arguments)
+        let data_dir = self.data_dir.display().to_string();
+        let own = ["--server-id", &self.server_id, "--listen", &self.listen, "--gateway", &self.gateway];
+        let own = own.into_iter().chain(["--ops", &self.ops, "--data-dir", &data_dir]);
+        let arguments: Vec<&str> = own.chain(self.arguments.iter().map(String::as_str)).collect();
+        let mut command = match self.stand_in {
+            None => Command::new(env!("CARGO_BIN_EXE_roomraft")),
+            Some(_) => Command::new(std::env::current_exe().expect("this test's binary")),
+        };
+        match self.stand_in {
+            None => command.arg("node").args(arguments),
+            Some(test) => {
+                command.args([test, "--exact", "--ignored", "--nocapture"]).env(ARGUMENTS, arguments.join("\n"))
+            }
+        };
+        let child = command
             .env("FAILPOINTS", &self.failpoints)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
@@ -166,11 +188,26 @@ impl Cluster {
     /// `count` nodes `s1`, `s2`, … that are not started; each gets `arguments` too.
     pub fn new(count: usize, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a throwaway folder");
-        std::fs::write(folder.path().join("secret"), "a secret of these tests alone\n").expect("a secret file");
         let nodes: Vec<Node> = (1..=count).map(|n| Node::new(folder.path(), &format!("s{n}"))).collect();
-        let peers = nodes.iter().map(|node| node.listen.as_str()).collect::<Vec<_>>().join(",");
+        let peers: Vec<String> = nodes.iter().map(|node| node.listen.clone()).collect();
+        Self::of(nodes, folder, &peers, arguments)
+    }
+
+    /// `count` nodes that reach each other through a network that can be cut, not started.
+    pub async fn on_a_network(count: usize, arguments: &[&str]) -> (Self, Network) {
+        let folder = tempfile::tempdir().expect("a throwaway folder");
+        let nodes: Vec<Node> = (1..=count).map(|n| Node::new(folder.path(), &format!("s{n}"))).collect();
+        let listening: Vec<SocketAddr> = nodes.iter().map(|node| node.listen.parse().expect("an address")).collect();
+        let (network, proxies) = Network::start(&listening).await;
+        let peers: Vec<String> = proxies.iter().map(ToString::to_string).collect();
+        let nodes = nodes.into_iter().zip(&peers).map(|(node, proxy)| node.with(&["--advertise", proxy])).collect();
+        (Self::of(nodes, folder, &peers, arguments), network)
+    }
+
+    fn of(nodes: Vec<Node>, folder: tempfile::TempDir, peers: &[String], arguments: &[&str]) -> Self {
+        std::fs::write(folder.path().join("secret"), "a secret of these tests alone\n").expect("a secret file");
         let secret = folder.path().join("secret").display().to_string();
-        let mut common = vec!["--peers".to_owned(), peers, "--secret-file".to_owned(), secret];
+        let mut common = vec!["--peers".to_owned(), peers.join(","), "--secret-file".to_owned(), secret];
         common.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         let mut cluster = Self { nodes: Vec::new(), folder, arguments: common };
         for node in nodes {
