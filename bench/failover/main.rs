@@ -1,0 +1,110 @@
+//! How long does a dead server cost its players?
+//!
+//! Three `roomraft node` processes with default raft settings serve rooms of two players each; one
+//! is killed with `kill -9`, by turns the leader and another, and started again once all is well.
+//! Times count from the kill. Every room's state is written and seen in a snapshot before the kill
+//! and compared after it. Players are the crate's own client as it is by default.
+//!
+//! ```sh
+//! cargo bench --bench failover                       # 20 kills of leader and non-leader each
+//! cargo bench --bench failover -- --quick --json
+//! cargo bench --bench failover -- --kills 5 --rooms 90
+//! ```
+//! It fails if a room was lost, came back with another state, or a player did not come back.
+#![allow(clippy::expect_used, clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports by printing")]
+#![allow(missing_docs, missing_debug_implementations, unreachable_pub, reason = "nobody links a benchmark")]
+
+#[path = "../support/mod.rs"]
+mod bench;
+mod guest;
+mod round;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+mod watch;
+
+use std::{process::ExitCode, time::Duration};
+
+use bench::{
+    Options,
+    conditions::Conditions,
+    figures::{self, Figure, maximum, median},
+};
+use round::{Round, Victim};
+use support::process::Cluster;
+
+/// Snapshots are taken often, so that a round need not wait for them; nothing else differs from the defaults.
+const ARGUMENTS: [&str; 6] = [
+    "--snapshot-interval-ms",
+    "100",
+    "--room",
+    "arena=relay,max_players=2,reconnect_grace_ms=60000",
+    "--room",
+    "lobby=relay,max_players=1000,reconnect_grace_ms=0",
+];
+
+fn main() -> ExitCode {
+    let options = match Options::read(&["--kills", "--rooms"]) {
+        Ok(options) => options,
+        Err(problem) => {
+            eprintln!("{problem}");
+            return ExitCode::from(2);
+        }
+    };
+    let (kills, rooms) = (options.number("--kills", 4, 20), options.number("--rooms", 30, 30));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let (before, rounds) = runtime.expect("a runtime").block_on(async {
+        let before = Conditions::now();
+        let mut cluster = Cluster::started(3, &ARGUMENTS).await;
+        let mut rounds = Vec::new();
+        for turn in 0..kills * 2 {
+            let victim = if turn % 2 == 0 { Victim::Leader } else { Victim::Follower };
+            let round = Round::run(&mut cluster, victim, turn, rooms).await;
+            eprintln!("{round}");
+            rounds.push(round);
+        }
+        (before, rounds)
+    });
+    eprintln!("before: {before}");
+    eprintln!("after:  {}", Conditions::now());
+    let broken: Vec<&String> = rounds.iter().flat_map(|round| &round.broken).collect();
+    figures::print("failover", &summary(&rounds), options.json);
+    for fault in &broken {
+        eprintln!("BROKEN: {fault}");
+    }
+    if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One of the moments that are timed.
+type Moment = (&'static str, fn(&Round) -> Duration);
+
+fn summary(rounds: &[Round]) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    for victim in [Victim::Leader, Victim::Follower] {
+        let of: Vec<&Round> = rounds.iter().filter(|round| round.victim == victim).collect();
+        let moments: [Moment; 6] = [
+            ("until it is known to be offline", |round| round.offline),
+            ("until joins are accepted by every survivor", |round| round.joins),
+            ("until the first room is restored", |round| round.first_room),
+            ("until the last room is restored", |round| round.last_room),
+            ("until the last player is back", |round| round.last_player),
+            ("restarted, until the cluster is whole", |round| round.whole),
+        ];
+        for (what, moment) in moments {
+            let times: Vec<f64> = of.iter().map(|round| moment(round).as_secs_f64() * 1000.0).collect();
+            for (name, value) in [("median", median(&times)), ("maximum", maximum(&times))] {
+                figures.push(Figure::alone(format!("{victim} killed: {what}, {name}"), value, "ms"));
+            }
+        }
+        let count = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+        let moved = of.iter().map(|round| round.moved).sum();
+        figures.push(Figure::alone(format!("{victim} killed: kills"), count(of.len()), "kills"));
+        figures.push(Figure::alone(format!("{victim} killed: rooms restored with their state"), count(moved), "rooms"));
+        let uneven: Vec<f64> = of.iter().map(|round| count(round.uneven)).collect();
+        figures.push(Figure::alone(
+            format!("{victim} killed: rooms that one survivor has more"),
+            maximum(&uneven),
+            "rooms",
+        ));
+    }
+    figures
+}

@@ -1,0 +1,47 @@
+//! What every benchmark shares: its command line, the conditions that it ran under, its lines of output.
+#![allow(dead_code, reason = "each benchmark uses its own part of this module")]
+#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+pub mod conditions;
+pub mod figures;
+
+/// The command line: `[--quick] [--json]` and pairs such as `--kills 20`; cargo's own `--bench` is taken too.
+#[derive(Debug)]
+pub struct Options {
+    /// A run of two minutes at most, for a first look.
+    pub quick: bool,
+    /// One JSON object a line instead of a table.
+    pub json: bool,
+    pairs: Vec<(String, usize)>,
+}
+
+impl Options {
+    /// Reads the command line; `pairs` are the further names that take a number.
+    ///
+    /// # Errors
+    /// What is not understood, and what would be.
+    pub fn read(pairs: &[&str]) -> Result<Self, String> {
+        let mut options = Self { quick: false, json: false, pairs: Vec::new() };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--bench" => {}
+                "--quick" => options.quick = true,
+                "--json" => options.json = true,
+                name if pairs.contains(&name) => {
+                    let value = arguments.next().and_then(|value| value.parse().ok());
+                    let value = value.ok_or_else(|| format!("{name} needs a whole number after it"))?;
+                    options.pairs.push((name.to_owned(), value));
+                }
+                other => return Err(format!("{other} is not understood: --quick, --json, {}", pairs.join(", "))),
+            }
+        }
+        Ok(options)
+    }
+
+    /// The number that was given for a name, else the one for a quick or a full run.
+    pub fn number(&self, name: &str, quick: usize, full: usize) -> usize {
+        let given = self.pairs.iter().rev().find(|(given, _)| given == name).map(|(_, value)| *value);
+        given.unwrap_or(if self.quick { quick } else { full })
+    }
+}
