@@ -14,5 +14,7 @@ mod joining;
 mod metronome;
 mod migration;
 mod partition;
+mod relay;
 mod restart;
 mod rolling;
+mod sessions;

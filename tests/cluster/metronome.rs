@@ -18,10 +18,10 @@ use roomraft::{
     adapter::{AdapterError, DistributedAdapter, RaftAdapter, RaftOptions},
     clock::Clock,
     model::{Metadata, RoomEpoch, RoomUpdate, ServerId},
-    ops::{ClusterStatus, NodeView, OpsListener, OpsState},
+    ops::{ClusterStatus, NodeControl, NodeView, OpsListener, OpsState},
     quic::{ClusterSecret, ClusterSecurity},
     raft::RaftConfig,
-    room::{DistributedRoomManager, Player, Room, RoomConfig, RoomContext, RoomError},
+    room::{DistributedRoomManager, DrainReport, Player, Room, RoomConfig, RoomContext, RoomError},
     server::{Distributed, Server},
 };
 use serde::{Deserialize, Serialize};
@@ -196,6 +196,17 @@ impl NodeView for View {
     }
 }
 
+#[async_trait]
+impl NodeControl for View {
+    async fn drain(&self) -> DrainReport {
+        self.manager.drain().await
+    }
+
+    async fn leave(&self) -> Result<DrainReport, String> {
+        Err("these servers stay".to_owned())
+    }
+}
+
 /// The arguments that a node of the crate's binary would have got.
 fn arguments() -> Option<BTreeMap<String, String>> {
     let text = std::env::var(ARGUMENTS).ok()?;
@@ -236,7 +247,8 @@ async fn serve() {
     server.define("metronome", room, make).expect("a room type");
 
     let view = Arc::new(View { adapter: Arc::clone(&adapter), manager: server.manager().clone() });
-    let state = OpsState { server_id, adapter: shared, node: view, token: None };
+    let control = Arc::clone(&view) as Arc<dyn NodeControl>;
+    let state = OpsState { server_id, adapter: shared, node: view, control, token: None };
     let listener = OpsListener::bind(arguments["--ops"].parse().expect("an address")).await.expect("a free port");
     tokio::spawn(listener.serve(state, CancellationToken::new()));
     server.start().await.expect("the cluster forms");

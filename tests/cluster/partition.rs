@@ -4,45 +4,19 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::support::{
-    network::Network,
-    player::{CallError, Place, Player},
-    process::{Cluster, Node},
-    wait::until,
+use crate::{
+    relay::{comes_back, saved, seated},
+    support::{
+        network::Network,
+        player::{CallError, Place, Player},
+        process::{Cluster, Node},
+        wait::until,
+    },
 };
 
 /// Snapshots often, seats kept for longer than the test takes.
 const ARGUMENTS: [&str; 4] =
     ["--snapshot-interval-ms", "100", "--room", "arena=relay,max_players=1,reconnect_grace_ms=60000"];
-
-/// A player in a room of its own on this server, with a state that a snapshot has.
-async fn seated(node: &Node, number: usize) -> (Player, Place) {
-    let (mut player, place) = Player::join(&node.gateway, "arena").await.expect("a seat");
-    player.say("$set", json!({ "key": "number", "value": number })).await.expect("a connection");
-    while player.heard("$state").await.expect("an acknowledged write")["number"] != number {}
-    (player, place)
-}
-
-/// The version of a room's snapshot.
-async fn version(node: &Node, room_id: &str) -> Result<u64, String> {
-    let rooms = node.rooms().await?;
-    let room = rooms.iter().find(|room| room["roomId"] == room_id);
-    room.and_then(|room| room["snapshotVersion"].as_u64()).ok_or_else(|| format!("no snapshot of {room_id}"))
-}
-
-/// Waits until a snapshot has what was written before this call: one may be on its way that does not, so it waits for
-/// the second.
-async fn saved(node: &Node, (player, place): &mut (Player, Place)) {
-    let before = until("a first snapshot", || version(node, &place.room_id)).await;
-    for stir in 0.. {
-        // A room is saved when it has changed.
-        player.say("$set", json!({ "key": "stir", "value": stir })).await.expect("a connection");
-        player.heard("$state").await.expect("an acknowledged write");
-        if version(node, &place.room_id).await.expect("a snapshot") >= before + 2 {
-            return;
-        }
-    }
-}
 
 /// Owner and epoch of each room, where a node lists them all as live.
 async fn owners(node: &Node) -> Result<BTreeMap<String, (String, u64)>, String> {
@@ -63,21 +37,6 @@ async fn moved_away(majority: &Node, cut: &Node, places: &[Place]) {
         if count == places.len() { Ok(()) } else { Err(format!("{count} of {}", places.len())) }
     })
     .await;
-}
-
-/// Comes back to a room through any server, following its redirect.
-async fn comes_back(gateway: &str, place: &Place) -> Player {
-    let input = json!({ "sessionToken": place.session_token });
-    until("the room, from any server", || async {
-        let mut player = Player::connect(gateway).await.map_err(|error| format!("{error:?}"))?;
-        let mut answer = player.call("ReconnectRoom", input.clone()).await.map_err(|error| format!("{error:?}"))?;
-        if let Some(address) = answer["redirect"].as_str() {
-            player = Player::connect(address).await.map_err(|error| format!("{error:?}"))?;
-            answer = player.call("ReconnectRoom", input.clone()).await.map_err(|error| format!("{error:?}"))?;
-        }
-        if answer["playerId"] == place.player_id.as_str() { Ok(player) } else { Err(answer.to_string()) }
-    })
-    .await
 }
 
 async fn serves_no_joins(node: &Node) {

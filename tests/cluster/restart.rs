@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{player::Player, process::Cluster, wait::until};
+use crate::{
+    relay::{comes_back, saved, seated},
+    support::{player::Player, process::Cluster, wait::until},
+};
 
 fn last_applied(status: &Value) -> u64 {
     status["last_applied"].as_u64().unwrap_or_default()
@@ -71,4 +74,32 @@ async fn every_room_is_live_parked_or_disposed_of_after_all_were_killed() {
         if rooms.iter().all(settled) { Ok(()) } else { Err(format!("{rooms:?}")) }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_room_with_a_snapshot_lives_again_with_its_state_and_its_players_after_all_were_killed() {
+    let room = "arena=relay,max_players=2,reconnect_grace_ms=600000";
+    let mut cluster = Cluster::started(3, &["--snapshot-interval-ms", "100", "--room", room]).await;
+    let mut players = Vec::new();
+    for number in 0..12 {
+        // Two in each room: the state is what the second of them wrote.
+        players.push(seated(&cluster.nodes[number / 2 % 3], number).await);
+    }
+    for (number, seat) in players.iter_mut().enumerate() {
+        if number % 2 == 1 {
+            saved(cluster.any(), seat).await;
+        }
+    }
+    kill_all(&mut cluster);
+    cluster.start().await;
+
+    for (number, (_, place)) in players.iter().enumerate() {
+        let mut player = comes_back(&cluster.nodes[(number + 1) % 3].gateway, place).await;
+        let state = player.heard("$state").await.expect("the state");
+        assert_eq!(state["number"], number | 1, "the state of {} as it was saved", place.room_id);
+        drop(player);
+    }
+    let rooms = cluster.any().rooms().await.expect("the rooms");
+    assert_eq!(rooms.len(), 6, "no room more and none less: {rooms:?}");
+    assert!(rooms.iter().all(|room| room["state"] == "live" && room["seatCount"] == 2), "{rooms:?}");
 }

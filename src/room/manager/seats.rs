@@ -179,7 +179,8 @@ impl Inner {
         let mut answer = ask().await;
         for _ in 1..TRIES {
             match &answer {
-                Err(AdapterError::Timeout(_)) => answer = ask().await,
+                // A server whose lease is over would ask in vain: the player had better try another one.
+                Err(AdapterError::Timeout(_)) if self.services.tenure.may_act() => answer = ask().await,
                 _ => break,
             }
         }
