@@ -84,7 +84,7 @@ impl Inner {
             let found = tokio::select! {
                 found = self.find_past(&server, &room_id, unreachable, deadline) => found?,
                 () = connection.closed() => return Err(JoinError::Unavailable("the connection has ended".to_owned())),
-                () = self.services.tenure.over() => return Err(JoinError::Unavailable(LOST_TOUCH.to_owned())),
+                () = self.services.tenure.over_for(Duration::ZERO) => return Err(JoinError::Unavailable(LOST_TOUCH.to_owned())),
             };
             let room = match found {
                 Whereabouts::Elsewhere(redirect) => {
