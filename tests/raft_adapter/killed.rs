@@ -37,7 +37,8 @@ async fn node_process() {
         match order.split(' ').collect::<Vec<_>>()[..] {
             ["take", prefix] => {
                 for at in 0_u64.. {
-                    let key = format!("{prefix}-{at}");
+                    // Long ones, so that the log soon outgrows its limit.
+                    let key = format!("{prefix}-{at}-{:x<400}", "");
                     let token = handle.acquire_lock(&key, HELD).await.unwrap().expect("it was nobody's");
                     println!("granted {key} {}", token.0);
                 }
@@ -83,6 +84,8 @@ fn options(number: usize) -> RaftOptions {
     config.listen = peers[number].parse::<SocketAddr>().unwrap();
     config.peers = peers;
     config.lease = Duration::from_mins(2);
+    config.snapshots.log_bytes = 64 * 1024;
+    config.snapshots.entries_kept = 50;
     RaftOptions { call_max: Duration::from_secs(20), ..RaftOptions::new(config) }
 }
 
@@ -162,9 +165,44 @@ fn locks_are_held_after_all_processes_were_killed_at_once() {
     }
     let (mut processes, _, applied) = start_all(folder.path(), &addresses);
     assert!(applied >= newest, "{applied} is applied, {newest} was acknowledged");
+    assert_all_held(&mut processes, &granted);
+}
+
+fn assert_all_held(processes: &mut [Process], granted: &[Vec<String>]) {
     for (lock, number) in granted.iter().zip((0..3).cycle()) {
         let process = &mut processes[number];
         process.order(&format!("check {} {}", lock[0], lock[1]));
         assert_eq!(process.answer("checked"), [&lock[0], "true", "false"], "still held, and by nobody else");
     }
+}
+
+#[test]
+fn locks_are_held_after_one_process_after_the_other_was_killed_amid_snapshots() {
+    let folder = tempfile::tempdir().unwrap();
+    let addresses: Vec<_> = (0..3).map(|_| free_address().to_string()).collect();
+    let addresses = addresses.join(",");
+    let (mut processes, ..) = start_all(folder.path(), &addresses);
+    for (number, process) in processes.iter_mut().enumerate() {
+        process.order(&format!("take first-{number}"));
+    }
+    let mut granted = Vec::new();
+    for round in 0..6 {
+        let victim = round % 3;
+        let before = rand::random_range(20..100);
+        granted.extend((0..before).map(|_| processes[victim].answer("granted")));
+        processes[victim].child.kill().unwrap();
+        for survivor in [(victim + 1) % 3, (victim + 2) % 3] {
+            granted.extend((0..30).map(|_| processes[survivor].answer("granted")));
+        }
+        processes[victim] = Process::start(folder.path(), &addresses, victim);
+        processes[victim].answer("cluster");
+        processes[victim].order(&format!("take round-{round}"));
+    }
+    for process in &mut processes {
+        process.child.kill().unwrap();
+    }
+    let snapshots = std::fs::read_dir(folder.path().join("s0/snapshots")).unwrap().count();
+    assert!(snapshots > 0, "it never came to a snapshot");
+    let (mut processes, ..) = start_all(folder.path(), &addresses);
+    assert_all_held(&mut processes, &granted);
 }
