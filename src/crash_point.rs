@@ -3,9 +3,11 @@
 //! They are those of the crate `fail`. Without its feature `failpoints`, as in every release build,
 //! nothing here does anything.
 
+#[cfg(feature = "cli")]
 use fail::FailScenario;
 
 /// Reads which places are to do what, from the variable `FAILPOINTS`; they do it while the answer lives.
+#[cfg(feature = "cli")]
 pub(crate) fn arm() -> Option<FailScenario<'static>> {
     fail::has_failpoints().then(FailScenario::setup)
 }

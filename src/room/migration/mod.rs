@@ -21,6 +21,8 @@
 mod forward;
 mod outlook;
 mod report;
+#[cfg(test)]
+mod simulation;
 mod spread;
 
 use std::time::Duration;
