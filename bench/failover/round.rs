@@ -116,11 +116,14 @@ impl Round {
 
 impl fmt::Display for Round {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { victim, offline, joins, first_room, last_room, last_player, whole, moved, uneven, broken } = self;
+        let [offline, joins, first_room, last_room, last_player, whole] =
+            [self.offline, self.joins, self.first_room, self.last_room, self.last_player, self.whole]
+                .map(|time| time.as_millis());
+        let Self { victim, moved, uneven, broken, .. } = self;
         write!(
             f,
-            "{victim:<10}: offline {offline:.0?}, joins {joins:.0?}, rooms {first_room:.0?} to {last_room:.0?} \
-             ({moved}, uneven by {uneven}), last player {last_player:.0?}, whole {whole:.0?}"
+            "{victim}: offline {offline} ms, joins {joins} ms, {moved} rooms {first_room} to {last_room} ms (uneven by \
+             {uneven}), last player {last_player} ms, whole again in {whole} ms"
         )?;
         if broken.is_empty() { Ok(()) } else { write!(f, ", {} BROKEN", broken.len()) }
     }

@@ -2,6 +2,8 @@
 
 use nix::sys::signal::Signal;
 
+use serde_json::{Value, json};
+
 use crate::support::{player::Player, process::Cluster, wait::until};
 
 async fn joins_work_again(cluster: &Cluster) {
@@ -69,4 +71,46 @@ async fn a_stopped_leader_is_replaced_and_follows_when_it_goes_on() {
     cluster.nodes[leader].signal(Signal::SIGCONT);
     cluster.nodes[leader].ready().await;
     assert_ne!(cluster.leader().await, leader, "a leader that was away does not take over by itself");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_lagged_is_not_taken_for_dead_and_revokes_no_lease_when_it_goes_on() {
+    // The lease outlasts any pause of this test: only a leader that counts its own pause as the others' would end one.
+    let cluster = Cluster::started(3, &["--lease-ms", "60000", "--room", "arena=relay,max_players=1"]).await;
+    let mut players = Vec::new();
+    for node in &cluster.nodes {
+        players.push(Player::join(&node.gateway, "arena").await.expect("a room there"));
+    }
+    let owners = async || {
+        let rooms = cluster.any().rooms().await?;
+        Ok::<_, String>(rooms.iter().map(|room| json!([room["roomId"], room["serverId"], room["epoch"]])).collect())
+    };
+    let before: Vec<Value> = owners().await.expect("the rooms");
+    assert_eq!(before.len(), 3);
+    for _ in 0..2 {
+        let leader = cluster.leader().await;
+        let old = &cluster.nodes[leader];
+        old.signal(Signal::SIGSTOP);
+        let survivor = &cluster.nodes[(leader + 1) % 3];
+        until("a new leader", || async {
+            let leads = survivor.status().await?["leader"].clone();
+            if leads.is_string() && leads != old.server_id.as_str() { Ok(()) } else { Err(leads.to_string()) }
+        })
+        .await;
+        old.signal(Signal::SIGCONT);
+        old.ready().await;
+        until("every server, still online", || async {
+            let status = old.status().await?;
+            let servers = status["servers"].as_array().map_or(0, Vec::len);
+            if servers == 3 && status["leader"].is_string() { Ok(()) } else { Err(status.to_string()) }
+        })
+        .await;
+    }
+    for (player, place) in &mut players {
+        player.say("$set", json!({ "key": "here", "value": place.player_id })).await.expect("a connection");
+        let state = player.heard("$state").await.expect("the room");
+        let state = if state == json!({}) { player.heard("$state").await.expect("the room") } else { state };
+        assert_eq!(state["here"], place.player_id.as_str(), "its room goes on");
+    }
+    assert_eq!(owners().await.expect("the rooms"), before, "no room has changed hands");
 }

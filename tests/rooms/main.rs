@@ -18,3 +18,4 @@ mod restarts;
 mod sessions;
 mod snapshots;
 mod support;
+mod survivors;
