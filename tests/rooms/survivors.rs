@@ -6,13 +6,13 @@ use roomraft::{
     adapter::{DistributedAdapter, MemoryAdapter, MemoryOptions},
     clock::Clock,
     model::{RoomQuery, RoomState, RoomType},
-    room::{DistributedRoomManager, JoinTarget, RoomConfig},
+    room::{DistributedRoomManager, JoinTarget, JoinedRoom, RoomConfig},
 };
 use serde_json::{Value, json};
 
 use super::{
     probe::{Probe, Script},
-    support::{Guest, bare, define, eventually, joined, record, say, seats},
+    support::{Guest, bare, define, eventually, joined, record, redirected, say, seats},
 };
 
 /// A backend whose time is moved by hand. Its lease is 15 s.
@@ -114,6 +114,33 @@ async fn where_survivors_are_full_a_room_has_no_server_until_there_is_capacity()
     full.leave(&bob.id, "makes place").await;
     eventually("the room, where there is capacity now", async || full.room(&room_id).is_some()).await;
     assert_eq!(script.count(r#"restore {"written":"ann"} with 1 players"#), 1);
+}
+
+#[tokio::test]
+async fn a_player_that_was_sent_to_a_dead_server_in_vain_gets_its_seat_when_the_room_is_taken_over() {
+    let lab = Lab::new().await;
+    let script = Script::saving();
+    let (dying, other) = (lab.server("s1", 10, &script).await, lab.server("s2", 10, &script).await);
+    let ann = Guest::new("ann");
+    let session = ann.enter(&dying).await;
+    say(&dying, &ann, "save", Value::Null).await;
+    eventually("a snapshot", async || {
+        dying.adapter().load_snapshot(&session.room_id).await.is_ok_and(|it| it.is_some())
+    })
+    .await;
+    dying.adapter().disconnect().await.expect("memory");
+
+    let sent = redirected(ann.again().reconnect(&other, &session.session_token).await);
+    let back = ann.again();
+    let respond = Box::new(|_: &JoinedRoom| None);
+    let connection = back.connection.clone();
+    let returning = other.reconnect_past(&session.session_token, Some(&sent.address), connection, respond);
+    let (answer, ()) = tokio::join!(returning, async {
+        lab.pass(8);
+        lab.beat(&other).await;
+        lab.pass(8);
+    });
+    assert_eq!(joined(answer), session);
 }
 
 #[tokio::test]
