@@ -17,6 +17,7 @@ use super::{
     links::Links,
     membership::Membership,
     messages::{PeerRequest, PeerResponse},
+    run::hand_over,
 };
 
 /// How long a node tries to leave.
@@ -47,6 +48,8 @@ impl Departure {
             return Err("this node is no member of a cluster".to_owned());
         };
         self.leaving.store(true, Ordering::SeqCst);
+        // Removed while it leads, it would leave the others without a leader until they elect one.
+        hand_over(&self.raft).await;
         if let Err(why) = self.be_removed().await {
             self.leaving.store(false, Ordering::SeqCst);
             return Err(why);

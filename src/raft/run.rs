@@ -311,7 +311,7 @@ async fn report_end(
 }
 
 /// Has the voter that lags least lead, where this node leads and there is another.
-async fn hand_over(raft: &RaftHandle) {
+pub(super) async fn hand_over(raft: &RaftHandle) {
     let successor = {
         let metrics = raft.metrics();
         let metrics = metrics.borrow_watched();
