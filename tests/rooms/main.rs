@@ -8,6 +8,7 @@ mod draining;
 mod faults;
 mod flaky;
 mod joining;
+mod lab;
 mod manager;
 mod migration;
 mod outages;

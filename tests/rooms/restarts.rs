@@ -1,53 +1,18 @@
 //! Servers that stop, start again, or lose their place.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use roomraft::{
-    adapter::{DistributedAdapter, MemoryAdapter, MemoryOptions},
-    clock::Clock,
     model::{RoomQuery, RoomState, ServerStatus},
     room::{DistributedRoomManager, JoinError, RoomConfig},
 };
 use serde_json::{Value, json};
 
 use super::{
+    lab::Lab,
     probe::Script,
     support::{Guest, backend, bare, define, eventually, joined, probe_type, record, say, seats, serving},
 };
-
-/// A backend whose time is moved by hand, and whose servers can be cut off from it.
-struct Lab {
-    clock: Clock,
-    root: Arc<MemoryAdapter>,
-}
-
-impl Lab {
-    async fn new() -> Self {
-        let clock = Clock::manual(1_000_000);
-        let options = MemoryOptions { clock: clock.clone(), enable_ttl_check: false, ..MemoryOptions::default() };
-        let root = Arc::new(MemoryAdapter::new(options));
-        root.connect().await.expect("memory");
-        Self { clock, root }
-    }
-
-    fn backend(&self) -> Arc<dyn DistributedAdapter> {
-        Arc::clone(&self.root) as Arc<dyn DistributedAdapter>
-    }
-
-    fn handle(&self) -> Arc<dyn DistributedAdapter> {
-        Arc::new(self.root.sibling())
-    }
-
-    /// A server loses its backend, and its lease ends.
-    async fn crash(&self, handle: &Arc<dyn DistributedAdapter>) {
-        handle.disconnect().await.expect("memory");
-        self.clock.advance(Duration::from_secs(16));
-        self.root.expire();
-    }
-}
 
 fn graceful() -> RoomConfig {
     RoomConfig { reconnect_grace: Duration::from_mins(10), ..seats(4) }

@@ -1,63 +1,33 @@
 //! What the other servers do, and leave, when one is slow or lost.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use roomraft::{
-    adapter::{DistributedAdapter, MemoryAdapter, MemoryOptions},
-    clock::Clock,
     model::{RoomQuery, RoomState, RoomType},
     room::{DistributedRoomManager, JoinTarget, JoinedRoom, RoomConfig},
 };
 use serde_json::{Value, json};
 
 use super::{
+    lab::Lab,
     probe::{Probe, Script},
     support::{Guest, bare, define, eventually, joined, record, redirected, say, seats},
 };
 
-/// A backend whose time is moved by hand. Its lease is 15 s.
-struct Lab {
-    clock: Clock,
-    root: Arc<MemoryAdapter>,
+/// A server that sends heartbeats only when it is told to.
+async fn server(lab: &Lab, name: &str, capacity: u32, script: &Script) -> DistributedRoomManager {
+    let manager = bare(&lab.handle(), name, |options| {
+        options.heartbeat_interval = Duration::from_hours(1);
+        options.capacity = capacity;
+    });
+    define(&manager, keeping(), script);
+    manager.start().await.expect("connected");
+    manager
 }
 
-impl Lab {
-    async fn new() -> Self {
-        let clock = Clock::manual(1_000_000);
-        let options = MemoryOptions { clock: clock.clone(), enable_ttl_check: false, ..MemoryOptions::default() };
-        let root = Arc::new(MemoryAdapter::new(options));
-        root.connect().await.expect("memory");
-        Self { clock, root }
-    }
-
-    fn backend(&self) -> Arc<dyn DistributedAdapter> {
-        Arc::clone(&self.root) as Arc<dyn DistributedAdapter>
-    }
-
-    fn handle(&self) -> Arc<dyn DistributedAdapter> {
-        Arc::new(self.root.sibling())
-    }
-
-    /// A server that sends heartbeats only when it is told to.
-    async fn server(&self, name: &str, capacity: u32, script: &Script) -> DistributedRoomManager {
-        let manager = bare(&self.handle(), name, |options| {
-            options.heartbeat_interval = Duration::from_hours(1);
-            options.capacity = capacity;
-        });
-        define(&manager, keeping(), script);
-        manager.start().await.expect("connected");
-        manager
-    }
-
-    async fn beat(&self, manager: &DistributedRoomManager) {
-        let server = manager.server_epoch().expect("registered");
-        manager.adapter().heartbeat(&server).await.expect("its lease runs");
-    }
-
-    fn pass(&self, seconds: u64) {
-        self.clock.advance(Duration::from_secs(seconds));
-        self.root.expire();
-    }
+async fn beat(manager: &DistributedRoomManager) {
+    let server = manager.server_epoch().expect("registered");
+    manager.adapter().heartbeat(&server).await.expect("its lease runs");
 }
 
 fn keeping() -> RoomConfig {
@@ -77,13 +47,14 @@ async fn kept(manager: &DistributedRoomManager, name: &str) -> Guest {
 #[tokio::test]
 async fn one_missed_ping_delists_no_room() {
     let lab = Lab::new().await;
-    let (slow, other) = (lab.server("s1", 10, &Script::saving()).await, lab.server("s2", 10, &Script::saving()).await);
+    let (slow, other) =
+        (server(&lab, "s1", 10, &Script::saving()).await, server(&lab, "s2", 10, &Script::saving()).await);
     let _ann = kept(&slow, "ann").await;
     // Five seconds apart by default: two pings in a row do not come.
     for _ in 0..3 {
         lab.pass(14);
-        lab.beat(&slow).await;
-        lab.beat(&other).await;
+        beat(&slow).await;
+        beat(&other).await;
     }
     let rooms = other.query_distributed_rooms(&RoomQuery::default()).await.expect("connected");
     assert_eq!(rooms.len(), 1);
@@ -95,17 +66,17 @@ async fn one_missed_ping_delists_no_room() {
 async fn where_survivors_are_full_a_room_has_no_server_until_there_is_capacity() {
     let lab = Lab::new().await;
     let script = Script::saving();
-    let (dying, full) = (lab.server("s1", 10, &script).await, lab.server("s2", 1, &script).await);
+    let (dying, full) = (server(&lab, "s1", 10, &script).await, server(&lab, "s2", 1, &script).await);
     let (_ann, bob) = (kept(&dying, "ann").await, kept(&full, "bob").await);
     let room_id = dying.rooms()[0].id().clone();
     dying.adapter().disconnect().await.expect("memory");
     lab.pass(8);
-    lab.beat(&full).await;
+    beat(&full).await;
     lab.pass(8);
     let lost = record(&lab.backend(), &room_id).await.expect("it has a snapshot");
     assert_eq!((lost.state, lost.server_id), (RoomState::Orphaned, None), "nobody is sent to the dead server");
     for _ in 0..3 {
-        lab.beat(&full).await;
+        beat(&full).await;
         lab.pass(12);
     }
     let parked = record(&lab.backend(), &room_id).await.expect("it has a snapshot");
@@ -120,7 +91,7 @@ async fn where_survivors_are_full_a_room_has_no_server_until_there_is_capacity()
 async fn a_player_that_was_sent_to_a_dead_server_in_vain_gets_its_seat_when_the_room_is_taken_over() {
     let lab = Lab::new().await;
     let script = Script::saving();
-    let (dying, other) = (lab.server("s1", 10, &script).await, lab.server("s2", 10, &script).await);
+    let (dying, other) = (server(&lab, "s1", 10, &script).await, server(&lab, "s2", 10, &script).await);
     let ann = Guest::new("ann");
     let session = ann.enter(&dying).await;
     say(&dying, &ann, "save", Value::Null).await;
@@ -137,7 +108,7 @@ async fn a_player_that_was_sent_to_a_dead_server_in_vain_gets_its_seat_when_the_
     let returning = other.reconnect_past(&session.session_token, Some(&sent.address), connection, respond);
     let (answer, ()) = tokio::join!(returning, async {
         lab.pass(8);
-        lab.beat(&other).await;
+        beat(&other).await;
         lab.pass(8);
     });
     assert_eq!(joined(answer), session);
