@@ -1,6 +1,6 @@
 //! A node's storage without a network: entries are written and applied by hand.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -110,17 +110,27 @@ pub(crate) fn image(storage: &Storage) -> Vec<Record> {
     storage.registry().view().records().collect()
 }
 
-/// Copies a data folder as a crash would leave it.
+/// Copies a data folder as a crash would leave it. What the store removes in the background while
+/// this walks would be gone after the crash too.
 pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("made");
-    for entry in fs::read_dir(from).expect("listed") {
-        let path = entry.expect("an entry").path();
+    let Some(entries) = unless_gone(fs::read_dir(from)) else { return };
+    for entry in entries {
+        let Some(path) = unless_gone(entry).map(|entry| entry.path()) else { continue };
         let target = to.join(path.file_name().expect("a name"));
         if path.is_dir() {
             copy(&path, &target);
         } else {
-            fs::copy(&path, &target).expect("copied");
+            unless_gone(fs::copy(&path, &target));
         }
+    }
+}
+
+fn unless_gone<T>(found: io::Result<T>) -> Option<T> {
+    match found {
+        Ok(found) => Some(found),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => panic!("cannot be copied: {error}"),
     }
 }
 
