@@ -112,7 +112,9 @@ async fn a_join_follows_a_redirect_with_its_reservation_and_player_data() {
         assert_eq!((&input["roomType"], &input["playerData"]), (&json!("arena"), &json!({ "hat": 3 })));
         let mut connection = second.accept().await;
         let input = connection.seat("JoinRoom").await;
-        assert_eq!(input, json!({ "roomId": "arena-1", "reservation": reservation, "playerData": { "hat": 3 } }));
+        let kept = json!({ "roomId": "arena-1", "reservation": reservation, "reservations": true,
+            "playerData": { "hat": 3 } });
+        assert_eq!(input, kept);
         connection.say(json!([3, "RoomMessage", { "type": "hello", "data": 5 }])).await;
         connection.0.send(Message::binary(vec![1, 2])).await.expect("sent");
         assert_eq!(connection.heard().await, json!([3, "RoomMessage", { "type": "move", "data": [1] }]));

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each benchmark uses its own part of this module")]
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+pub mod child;
 pub mod conditions;
 pub mod figures;
 

@@ -61,12 +61,12 @@ pub struct JoinOptions {
 impl JoinOptions {
     /// Any open room of this type, or a new one.
     pub fn room_type(room_type: RoomType) -> Self {
-        Self { input: JoinRoomInput { room_type: Some(room_type), ..JoinRoomInput::default() } }
+        Self { input: JoinRoomInput { room_type: Some(room_type), reservations: true, ..JoinRoomInput::default() } }
     }
 
     /// This very room.
     pub fn room_id(room_id: RoomId) -> Self {
-        Self { input: JoinRoomInput { room_id: Some(room_id), ..JoinRoomInput::default() } }
+        Self { input: JoinRoomInput { room_id: Some(room_id), reservations: true, ..JoinRoomInput::default() } }
     }
 
     /// What a new room's `on_create` gets. Default null.

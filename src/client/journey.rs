@@ -157,6 +157,7 @@ impl Journey {
             self.ask = Ask::Join(JoinRoomInput {
                 room_id: Some(room_id),
                 reservation,
+                reservations: true,
                 player_data: input.player_data.clone(),
                 ..JoinRoomInput::default()
             });

@@ -29,6 +29,8 @@ const LISTED_ROOMS_MAX: usize = 10_000;
 pub(super) struct Caller {
     pub(super) shared: Arc<Shared>,
     pub(super) connection: Connection,
+    /// A hash of its address until it has been let in or sent on once: an old client that follows a
+    /// redirect comes on a new connection.
     pub(super) origin: u64,
     pub(super) user: Option<User>,
     /// Who it is to the rooms: its user's id or one of chance, and after a join the seat's.
@@ -95,6 +97,7 @@ impl Caller {
             // It may have said who it is while it sat in a room under an id of chance.
             self.player_id = user.player_id.clone();
         }
+        let keeps_reservations = input.reservations || input.reservation.is_some();
         let query = input.query.unwrap_or_default();
         let target = match (input.room_id, input.room_type) {
             (Some(room_id), _) => JoinTarget::Room(room_id),
@@ -108,10 +111,13 @@ impl Caller {
             player_data: input.player_data,
             connection: self.connection.clone(),
             respond: responder(id.clone()),
-            origin: self.origin,
+            origin: if keeps_reservations { 0 } else { self.origin },
             preferred_server_id: input.preferred_server_id,
         };
         let outcome = self.shared.manager.join(request).await;
+        if outcome.is_ok() {
+            self.origin = 0;
+        }
         self.after_join(id, outcome);
     }
 

@@ -43,6 +43,10 @@ pub struct JoinRoomInput {
     /// The seat that a redirect gave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservation: Option<SeatId>,
+    /// The client will give the reservation of a redirect back: nobody else is to take that seat
+    /// up meanwhile. Old clients say nothing; their seats are known again by their address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reservations: bool,
     /// A server to prefer for a new room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preferred_server_id: Option<ServerId>,

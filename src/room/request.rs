@@ -21,8 +21,8 @@ pub struct JoinRequest {
     pub connection: Connection,
     /// Makes the response packet.
     pub respond: Responder,
-    /// A hash of its network address, 0 where unknown: an old client that lost its reservation in a
-    /// redirect is known again by it.
+    /// A hash of its network address: an old client that lost its reservation in a redirect is known
+    /// again by it. 0 for one that keeps its reservations, and where it is unknown.
     pub origin: u64,
     /// A server to prefer for a new room.
     pub preferred_server_id: Option<ServerId>,

@@ -69,6 +69,22 @@ async fn old_clients_are_never_sent_in_a_circle() {
 }
 
 #[tokio::test]
+async fn who_keeps_its_reservation_loses_it_to_nobody_of_the_same_address() {
+    let (a, b) = pair().await;
+    let (_ada, place) = at(&a, "a", DUEL).await;
+    let mut late = Player::connect(&address(&b)).await.expect("connected");
+    let sent_on = late.call("JoinRoom", json!({ "roomType": DUEL, "reservations": true })).await.expect("an answer");
+    assert_eq!((&sent_on["redirect"], &sent_on["roomId"]), (&json!(address(&a)), &json!(place.room_id)));
+    // Another one of that address, who asks where the seat is held, goes elsewhere.
+    let (_bob, bobs) = Player::join(&address(&a), DUEL).await.expect("a seat");
+    assert_ne!(bobs.room_id, place.room_id);
+    let mut late = Player::connect(&address(&a)).await.expect("connected");
+    let input = json!({ "roomId": place.room_id, "reservation": sent_on["reservation"] });
+    let joined = late.call("JoinRoom", input).await.expect("its seat");
+    assert_eq!(joined["roomId"], json!(place.room_id));
+}
+
+#[tokio::test]
 async fn a_reservation_that_is_unknown_is_no_obstacle() {
     let (a, _b) = pair().await;
     let (_ada, place) = at(&a, "a", RELAY).await;

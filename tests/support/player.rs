@@ -89,13 +89,13 @@ impl Player {
     /// Joins a room of a type through `address`, following redirects as a client does.
     pub async fn join(address: &str, room_type: &str) -> Result<(Self, Place), CallError> {
         let player = Self::connect(address).await?;
-        player.join_with(json!({ "roomType": room_type })).await
+        player.join_with(json!({ "roomType": room_type, "reservations": true })).await
     }
 
     /// Sends one `JoinRoom` and follows its redirects.
     pub async fn join_with(mut self, input: Value) -> Result<(Self, Place), CallError> {
         let mut answer = self.call("JoinRoom", input).await?;
-        for hop in 1..=16 {
+        for hop in 1..=4 {
             let Some(address) = answer["redirect"].as_str() else {
                 let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
                 let place =
@@ -107,7 +107,7 @@ impl Player {
             let input = json!({ "roomId": answer["roomId"], "reservation": answer["reservation"] });
             answer = self.call("JoinRoom", input).await?;
         }
-        Err(CallError::Gone("redirected 16 times".to_owned()))
+        Err(CallError::Gone("sent on more than 4 times".to_owned()))
     }
 
     /// Sends `RoomMessage {type, data}`.

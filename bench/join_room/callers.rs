@@ -1,0 +1,146 @@
+//! Players that join, leave, and join again, with nothing but a WebSocket library.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use futures_util::{SinkExt, StreamExt, future::join_all};
+use serde_json::{Value, json};
+use tokio::{net::TcpStream, runtime::Runtime};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+
+use super::{bench::child::processor_time, fleet::Fleet, server::ROOM_TYPE};
+
+/// So many redirects may follow one another.
+const HOPS_MAX: usize = 5;
+
+/// What one run of all callers came to.
+#[derive(Debug)]
+pub struct Slice {
+    pub joins_per_second: f64,
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+    /// The share of the joins that were redirected.
+    pub redirected: f64,
+    /// Processor time a second: of the servers, and of the callers.
+    pub servers_cores: f64,
+    pub callers_cores: f64,
+}
+
+/// Callers with open connections, all on one thread.
+pub struct Callers {
+    runtime: Runtime,
+    callers: Vec<Caller>,
+}
+
+impl Callers {
+    /// Connects so many, spread evenly over the gateways.
+    pub fn connect(fleet: &Fleet, count: usize) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let gateways = fleet.gateways();
+        let connecting = (0..count).map(|number| Caller::connect(&gateways[number % gateways.len()]));
+        let callers = runtime.block_on(join_all(connecting));
+        Self { runtime, callers }
+    }
+
+    /// Has them join for so long.
+    pub fn run(&mut self, fleet: &Fleet, seconds: Duration) -> Slice {
+        let (servers, own, began) = (fleet.processor_time(), processor_time("self"), Instant::now());
+        let running = self.callers.iter_mut().map(|caller| caller.run(began + seconds));
+        let tallies = self.runtime.block_on(join_all(running));
+        let took = began.elapsed().as_secs_f64();
+        let mut times: Vec<Duration> = tallies.iter().flat_map(|tally| tally.times.iter().copied()).collect();
+        times.sort_unstable();
+        let redirected: usize = tallies.iter().map(|tally| tally.redirected).sum();
+        let at = |share: usize| times.get(times.len() * share / 100).map_or(0.0, |time| time.as_secs_f64() * 1000.0);
+        Slice {
+            joins_per_second: number(times.len()) / took,
+            p50_ms: at(50),
+            p99_ms: at(99),
+            redirected: number(redirected) / number(times.len().max(1)),
+            servers_cores: (fleet.processor_time() - servers) / took,
+            callers_cores: (processor_time("self") - own) / took,
+        }
+    }
+}
+
+fn number(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+#[derive(Default)]
+struct Tally {
+    times: Vec<Duration>,
+    redirected: usize,
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// One player: its own gateway, and those that it was sent to.
+struct Caller {
+    home: String,
+    sockets: BTreeMap<String, Socket>,
+    calls: u64,
+}
+
+impl Caller {
+    async fn connect(home: &str) -> Self {
+        let mut caller = Self { home: home.to_owned(), sockets: BTreeMap::new(), calls: 0 };
+        caller.socket(home).await;
+        caller
+    }
+
+    async fn run(&mut self, until: Instant) -> Tally {
+        let mut tally = Tally::default();
+        while Instant::now() < until {
+            let began = Instant::now();
+            let (address, hops) = self.join().await;
+            tally.times.push(began.elapsed());
+            tally.redirected += usize::from(hops > 0);
+            self.call(&address, "LeaveRoom", &json!({})).await;
+        }
+        tally
+    }
+
+    /// Joins any room; says at which gateway, and after how many redirects.
+    async fn join(&mut self) -> (String, usize) {
+        let (mut address, mut input) = (self.home.clone(), json!({ "roomType": ROOM_TYPE, "reservations": true }));
+        for hops in 0..HOPS_MAX {
+            let answer = self.call(&address, "JoinRoom", &input).await;
+            let Some(redirect) = answer["redirect"].as_str() else {
+                assert!(answer["sessionToken"].is_string(), "not a join: {answer}");
+                return (address, hops);
+            };
+            redirect.trim_start_matches("ws://").clone_into(&mut address);
+            input = json!({ "roomId": answer["roomId"], "reservation": answer["reservation"] });
+        }
+        panic!("sent from server to server {HOPS_MAX} times");
+    }
+
+    async fn call(&mut self, address: &str, name: &str, input: &Value) -> Value {
+        self.calls += 1;
+        let id = self.calls;
+        let request = Message::text(json!([0, id, name, input]).to_string());
+        let socket = self.socket(address).await;
+        socket.send(request).await.expect("the gateway takes a call");
+        loop {
+            let message = socket.next().await.expect("an open connection").expect("a message");
+            let Message::Text(text) = message else { continue };
+            let mut packet: Value = serde_json::from_str(&text).expect("a packet");
+            match (packet[0].as_u64(), packet[1].as_u64()) {
+                (Some(1), Some(of)) if of == id => return packet[2].take(),
+                (Some(2), Some(of)) if of == id => panic!("{name} {input} was refused: {packet}"),
+                _ => {}
+            }
+        }
+    }
+
+    async fn socket(&mut self, address: &str) -> &mut Socket {
+        if !self.sockets.contains_key(address) {
+            let (socket, _) = connect_async(format!("ws://{address}/")).await.expect("a gateway");
+            self.sockets.insert(address.to_owned(), socket);
+        }
+        self.sockets.get_mut(address).expect("just made")
+    }
+}

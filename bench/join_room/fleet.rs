@@ -1,0 +1,98 @@
+//! Three servers, each a process of its own, on one backend.
+
+use std::{
+    fmt,
+    net::UdpSocket,
+    time::{Duration, Instant},
+};
+
+use roomraft::quic::ClusterSecret;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::bench::child::Child;
+
+/// What keeps the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// Three Raft nodes with their data on disk.
+    Raft,
+    /// One server alone.
+    Memory,
+}
+
+impl Backend {
+    pub const ALL: [Self; 2] = [Self::Raft, Self::Memory];
+
+    fn servers(self) -> usize {
+        match self {
+            Self::Raft => 3,
+            Self::Memory => 1,
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Raft => "raft",
+            Self::Memory => "memory",
+        })
+    }
+}
+
+/// Running servers.
+pub struct Fleet {
+    servers: Vec<Child>,
+    gateways: Vec<String>,
+    rooms: usize,
+    _folder: TempDir,
+}
+
+impl Fleet {
+    /// Starts the servers and waits until they serve players.
+    pub fn start(backend: Backend) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let secret = ClusterSecret::generate();
+        let sockets: Vec<UdpSocket> =
+            (0..backend.servers()).map(|_| UdpSocket::bind("127.0.0.1:0").expect("a free port")).collect();
+        let peers: Vec<String> =
+            sockets.iter().map(|socket| socket.local_addr().expect("an address").to_string()).collect();
+        drop(sockets);
+        let role = |number: usize| {
+            json!({ "backend": backend.to_string(), "number": number, "peers": peers, "secret": secret,
+                "folder": folder.path() })
+        };
+        let mut servers: Vec<Child> = (0..backend.servers()).map(|number| Child::start(&role(number))).collect();
+        let gateways = servers.iter_mut().map(|server| {
+            server.order("gateway");
+            server.answer().as_str().expect("an address").to_owned()
+        });
+        let gateways = gateways.collect();
+        Self { servers, gateways, rooms: 0, _folder: folder }
+    }
+
+    /// Where players connect.
+    pub fn gateways(&self) -> &[String] {
+        &self.gateways
+    }
+
+    /// Registers full rooms until there are so many; gives the time that it took.
+    pub fn fill(&mut self, rooms: usize) -> Duration {
+        let began = Instant::now();
+        let (more, count) = (rooms.saturating_sub(self.rooms), self.servers.len());
+        for (number, server) in self.servers.iter_mut().enumerate() {
+            server.order(&format!("fill {}", more / count + usize::from(number < more % count)));
+        }
+        for server in &mut self.servers {
+            server.answer();
+        }
+        self.rooms = rooms;
+        began.elapsed()
+    }
+
+    /// The processor time in seconds that the servers have used together.
+    pub fn processor_time(&self) -> f64 {
+        self.servers.iter().map(Child::processor_time).sum()
+    }
+}

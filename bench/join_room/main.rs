@@ -1,0 +1,97 @@
+//! How many joins a second, and does it matter how many rooms there are?
+//!
+//! A join is `JoinRoom` over an open WebSocket until its final answer, redirects followed; the
+//! connect does not count, and neither does the `LeaveRoom` after it, but both the leave and the
+//! rooms that come and go with it take their share of the machine. Three server processes, callers
+//! spread evenly over their gateways, rooms of four. Two clusters stand side by side and are
+//! measured in turns: one has no rooms but those of the callers, the other so many besides, all full.
+//!
+//! ```sh
+//! cargo bench --bench join_room                      # raft and memory; 64 callers
+//! cargo bench --bench join_room -- --quick --json
+//! cargo bench --bench join_room -- --callers 256
+//! TMPDIR=/dev/shm cargo bench --bench join_room      # the same without a disk
+//! ```
+#![allow(clippy::expect_used, clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports by printing")]
+#![allow(missing_docs, missing_debug_implementations, unreachable_pub, reason = "nobody links a benchmark")]
+
+#[path = "../support/mod.rs"]
+mod bench;
+mod callers;
+mod fleet;
+mod server;
+
+use std::{process::ExitCode, time::Duration};
+
+use bench::{
+    Options, child,
+    conditions::Conditions,
+    figures::{self, Figure, median},
+};
+use callers::{Callers, Slice};
+use fleet::{Backend, Fleet};
+
+fn main() -> ExitCode {
+    if let Some(role) = child::role() {
+        server::serve(&role);
+        return ExitCode::SUCCESS;
+    }
+    let options = match Options::read(&["--callers", "--turns", "--seconds"]) {
+        Ok(options) => options,
+        Err(problem) => {
+            eprintln!("{problem}");
+            return ExitCode::from(2);
+        }
+    };
+    eprintln!("before: {}", Conditions::now());
+    let mut figures = Vec::new();
+    for backend in Backend::ALL {
+        figures.extend(measure(backend, &options));
+    }
+    eprintln!("after:  {}", Conditions::now());
+    figures::print("join_room", &figures, options.json);
+    ExitCode::SUCCESS
+}
+
+/// One backend, with ever more rooms registered.
+fn measure(backend: Backend, options: &Options) -> Vec<Figure> {
+    let callers = options.number("--callers", 64, 64);
+    let turns = options.number("--turns", 3, 7);
+    let seconds = Duration::from_secs(options.number("--seconds", 1, 3) as u64);
+    let steps: &[usize] = if options.quick { &[10_000, 100_000] } else { &[1_000, 10_000, 100_000] };
+    let (empty, mut full) = (Fleet::start(backend), Fleet::start(backend));
+    let (mut of_empty, mut of_full) = (Callers::connect(&empty, callers), Callers::connect(&full, callers));
+    // A first slice of each warms up and is not counted.
+    of_empty.run(&empty, seconds);
+    of_full.run(&full, seconds);
+    let mut figures = Vec::new();
+    let mut all_empty = Vec::new();
+    for rooms in steps {
+        let filled = full.fill(*rooms);
+        eprintln!("{backend}: {rooms} rooms registered, after {:.1} s more", filled.as_secs_f64());
+        let (mut peer, mut ours) = (Vec::new(), Vec::new());
+        for _ in 0..turns {
+            peer.push(of_empty.run(&empty, seconds));
+            ours.push(of_full.run(&full, seconds));
+        }
+        report(&mut figures, &format!("{backend}/rooms={rooms}"), &ours, Some(&peer));
+        all_empty.extend(peer);
+    }
+    report(&mut figures, &format!("{backend}/rooms=0"), &all_empty, None);
+    figures
+}
+
+/// Medians over the slices.
+fn report(figures: &mut Vec<Figure>, case: &str, ours: &[Slice], peer: Option<&[Slice]>) {
+    let of = |slices: &[Slice], value: fn(&Slice) -> f64| median(&slices.iter().map(value).collect::<Vec<_>>());
+    let mut add = |case: String, value: fn(&Slice) -> f64, unit| {
+        let peer = peer.map(|peer| of(peer, value));
+        figures.push(Figure { case, ours: of(ours, value), peer, unit });
+    };
+    add(case.to_owned(), |slice| slice.joins_per_second, "joins/s");
+    add(format!("{case}, p50"), |slice| slice.p50_ms, "ms");
+    add(format!("{case}, p99"), |slice| slice.p99_ms, "ms");
+    add(format!("{case}, redirected"), |slice| slice.redirected, "of all");
+    add(format!("{case}, the servers' share of the machine"), |slice| slice.servers_cores, "cores");
+    add(format!("{case}, the callers' share of the machine"), |slice| slice.callers_cores, "cores");
+}

@@ -1,0 +1,161 @@
+//! A child: one game server, and the full rooms that it registers beside its own.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
+use roomraft::{
+    adapter::{DistributedAdapter, MemoryAdapter, RaftAdapter, RaftOptions},
+    gateway::GatewayConfig,
+    model::{
+        Metadata, NewRoom, NewServer, NodeId, PlayerId, RoomState, RoomType, RoomTypeSpec, SeatId, SeatRequest,
+        SeatTarget, ServerEpoch, ServerId, ServerStatus, ServerUpdate, TokenHash,
+    },
+    quic::{ClusterSecret, ClusterSecurity},
+    raft::RaftConfig,
+    room::{Room, RoomConfig},
+    server::{Distributed, Server},
+};
+use serde_json::{Value, json};
+
+use super::bench::child;
+
+/// The type of all rooms.
+pub const ROOM_TYPE: &str = "arena";
+/// Rooms that are registered at once.
+const AT_ONCE: usize = 256;
+
+/// A match that does nothing: the joins are what is measured.
+#[derive(Default)]
+struct Arena;
+
+#[async_trait]
+impl Room for Arena {}
+
+/// Serves until the parent is gone.
+pub fn serve(role: &Value) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let (server, adapter) = runtime.block_on(start(role));
+    let mut stock = None;
+    child::serve(|command| match command.split_once(' ') {
+        Some(("fill", rooms)) => {
+            let rooms = rooms.parse().expect("a number of rooms");
+            let stock = stock.get_or_insert_with(|| runtime.block_on(Stock::start(Arc::clone(&adapter), role)));
+            runtime.block_on(stock.add(rooms));
+            json!(rooms)
+        }
+        _ => json!(server.address().to_string()),
+    });
+}
+
+async fn start(role: &Value) -> (Server, Arc<dyn DistributedAdapter>) {
+    let name = name("server", role);
+    let adapter = backend(&name, role);
+    let distributed = Distributed {
+        adapter: Some(Arc::clone(&adapter)),
+        server_id: Some(name),
+        capacity: 1_000_000,
+        ..Distributed::default()
+    };
+    let gateway = GatewayConfig { packets_per_second: 1_000_000, packets_burst: 1_000_000, ..GatewayConfig::default() };
+    let built = Server::builder().gateway(gateway).bind_address([127, 0, 0, 1].into()).port(0).distributed(distributed);
+    let server = built.build().await.expect("a server");
+    let config = RoomConfig { max_players: 4, ..RoomConfig::default() };
+    server.define(ROOM_TYPE, config, Arena::default).expect("a room type");
+    server.start().await.expect("the server joins its cluster");
+    (server, adapter)
+}
+
+fn name(stem: &str, role: &Value) -> String {
+    format!("{stem}-{}", role["number"])
+}
+
+fn backend(name: &str, role: &Value) -> Arc<dyn DistributedAdapter> {
+    let text = |key: &str| role[key].as_str().expect("the parent says it").to_owned();
+    if text("backend") == "memory" {
+        return Arc::new(MemoryAdapter::default());
+    }
+    let security = ClusterSecurity::Secret(ClusterSecret::parse(&text("secret")).expect("a secret"));
+    let folder = Path::new(&text("folder")).join(name);
+    let mut node = RaftConfig::new(ServerId::new(name).expect("a name"), folder, security);
+    let peers: Vec<String> = serde_json::from_value(role["peers"].clone()).expect("addresses");
+    let own = usize::try_from(role["number"].as_u64().expect("a number")).expect("a small one");
+    node.listen = peers[own].parse().expect("an address");
+    node.peers = peers;
+    Arc::new(RaftAdapter::new(RaftOptions::new(node)))
+}
+
+/// A server without a gateway, whose rooms are all full.
+struct Stock {
+    adapter: Arc<dyn DistributedAdapter>,
+    epoch: ServerEpoch,
+    room_type: RoomType,
+}
+
+impl Stock {
+    async fn start(adapter: Arc<dyn DistributedAdapter>, role: &Value) -> Self {
+        let room_type = RoomType::new(ROOM_TYPE).expect("a name");
+        let server_id = ServerId::new(name("stock", role)).expect("a name");
+        let spec = RoomTypeSpec { max_players: 1, reconnect_grace_ms: 0, metadata: Metadata::default() };
+        let server = NewServer {
+            server_id: server_id.clone(),
+            address: "127.0.0.1".to_owned(),
+            port: 1,
+            capacity: 1_000_000,
+            metadata: Metadata::default(),
+            room_types: [(room_type.clone(), spec)].into(),
+            node_id: NodeId(0),
+        };
+        let epoch = adapter.register_server(server).await.expect("registered");
+        let epoch = ServerEpoch { server_id, epoch };
+        tokio::spawn(keep_alive(Arc::clone(&adapter), epoch.clone()));
+        Self { adapter, epoch, room_type }
+    }
+
+    /// Registers full rooms. The server drains but for that, so that no player is placed on it.
+    async fn add(&self, rooms: usize) {
+        self.turn(ServerStatus::Online).await;
+        stream::iter(0..rooms).for_each_concurrent(AT_ONCE, |_| self.full_room()).await;
+        self.turn(ServerStatus::Draining).await;
+    }
+
+    async fn turn(&self, status: ServerStatus) {
+        let update = ServerUpdate { status: Some(status), ..ServerUpdate::default() };
+        self.adapter.update_server(&self.epoch, update).await.expect("the status changes");
+    }
+
+    async fn full_room(&self) {
+        let room = NewRoom {
+            room_id: None,
+            room_type: self.room_type.clone(),
+            max_players: 1,
+            reconnect_grace_ms: 0,
+            metadata: Metadata::default(),
+            state: RoomState::Live,
+            options: String::new(),
+        };
+        let room = self.adapter.register_room(&self.epoch, room).await.expect("a room");
+        let seat_id = SeatId::random();
+        let request = SeatRequest {
+            seat_id,
+            player_id: PlayerId::new(format!("player-{seat_id}")).expect("a name"),
+            target: SeatTarget::Room(room.room_id),
+            caller: self.epoch.clone(),
+            token: TokenHash([0; 32]),
+            hold_ms: 60_000,
+            origin: 0,
+        };
+        self.adapter.reserve_seat(request).await.expect("its only seat");
+    }
+}
+
+async fn keep_alive(adapter: Arc<dyn DistributedAdapter>, epoch: ServerEpoch) {
+    let mut turns = tokio::time::interval(adapter.lease().renewal.min(Duration::from_secs(5)));
+    loop {
+        turns.tick().await;
+        if let Err(error) = adapter.heartbeat(&epoch).await {
+            tracing::warn!(%error, "the stock's heartbeat");
+        }
+    }
+}
