@@ -14,6 +14,8 @@ use super::{bench::child::processor_time, fleet::Fleet, server::ROOM_TYPE};
 
 /// So many redirects may follow one another.
 const HOPS_MAX: usize = 5;
+/// So many players of one caller sit in rooms at a time.
+const STAYING: usize = 4;
 
 /// What one run of all callers came to.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub struct Slice {
     pub p99_ms: f64,
     /// The share of the joins that were redirected.
     pub redirected: f64,
+    /// Log entries for each join, those of the leaves and of the rooms that come and go included.
+    pub entries: f64,
     /// Processor time a second: of the servers, and of the callers.
     pub servers_cores: f64,
     pub callers_cores: f64,
@@ -45,7 +49,8 @@ impl Callers {
     }
 
     /// Has them join for so long.
-    pub fn run(&mut self, fleet: &Fleet, seconds: Duration) -> Slice {
+    pub fn run(&mut self, fleet: &mut Fleet, seconds: Duration) -> Slice {
+        let entries = fleet.entries();
         let (servers, own, began) = (fleet.processor_time(), processor_time("self"), Instant::now());
         let running = self.callers.iter_mut().map(|caller| caller.run(began + seconds));
         let tallies = self.runtime.block_on(join_all(running));
@@ -59,6 +64,7 @@ impl Callers {
             p50_ms: at(50),
             p99_ms: at(99),
             redirected: number(redirected) / number(times.len().max(1)),
+            entries: (fleet.entries() - entries) / number(times.len().max(1)),
             servers_cores: (fleet.processor_time() - servers) / took,
             callers_cores: (processor_time("self") - own) / took,
         }
@@ -77,40 +83,63 @@ struct Tally {
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// One player: its own gateway, and those that it was sent to.
+/// One player at a time; each of its players stays until it has brought in a few more.
 struct Caller {
-    home: String,
-    sockets: BTreeMap<String, Socket>,
-    calls: u64,
+    players: [Player; STAYING],
 }
 
 impl Caller {
     async fn connect(home: &str) -> Self {
-        let mut caller = Self { home: home.to_owned(), sockets: BTreeMap::new(), calls: 0 };
-        caller.socket(home).await;
-        caller
+        let players = join_all((0..STAYING).map(|_| Player::connect(home))).await;
+        Self { players: players.try_into().ok().expect("as many as were asked for") }
     }
 
     async fn run(&mut self, until: Instant) -> Tally {
         let mut tally = Tally::default();
-        while Instant::now() < until {
+        for turn in (0..STAYING).cycle() {
+            if Instant::now() >= until {
+                break;
+            }
+            let player = &mut self.players[turn];
+            player.leave().await;
             let began = Instant::now();
-            let (address, hops) = self.join().await;
+            tally.redirected += usize::from(player.join().await > 0);
             tally.times.push(began.elapsed());
-            tally.redirected += usize::from(hops > 0);
-            self.call(&address, "LeaveRoom", &json!({})).await;
         }
         tally
     }
+}
 
-    /// Joins any room; says at which gateway, and after how many redirects.
-    async fn join(&mut self) -> (String, usize) {
+/// One player: its own gateway, the connections to it and to those that it was sent to, and where its room is.
+struct Player {
+    home: String,
+    sockets: BTreeMap<String, Socket>,
+    calls: u64,
+    seated_at: Option<String>,
+}
+
+impl Player {
+    async fn connect(home: &str) -> Self {
+        let mut player = Self { home: home.to_owned(), sockets: BTreeMap::new(), calls: 0, seated_at: None };
+        player.socket(home).await;
+        player
+    }
+
+    async fn leave(&mut self) {
+        if let Some(address) = self.seated_at.take() {
+            self.call(&address, "LeaveRoom", &json!({})).await;
+        }
+    }
+
+    /// Joins any room; says after how many redirects.
+    async fn join(&mut self) -> usize {
         let (mut address, mut input) = (self.home.clone(), json!({ "roomType": ROOM_TYPE, "reservations": true }));
         for hops in 0..HOPS_MAX {
             let answer = self.call(&address, "JoinRoom", &input).await;
             let Some(redirect) = answer["redirect"].as_str() else {
                 assert!(answer["sessionToken"].is_string(), "not a join: {answer}");
-                return (address, hops);
+                self.seated_at = Some(address);
+                return hops;
             };
             redirect.trim_start_matches("ws://").clone_into(&mut address);
             input = json!({ "roomId": answer["roomId"], "reservation": answer["reservation"] });

@@ -91,6 +91,13 @@ impl Fleet {
         began.elapsed()
     }
 
+    /// How many entries the log of the first server has; 0 without one.
+    pub fn entries(&mut self) -> f64 {
+        let first = self.servers.first_mut().expect("at least one server");
+        first.order("entries");
+        first.answer().as_f64().expect("a number")
+    }
+
     /// The processor time in seconds that the servers have used together.
     pub fn processor_time(&self) -> f64 {
         self.servers.iter().map(Child::processor_time).sum()

@@ -1,9 +1,10 @@
 //! How many joins a second, and does it matter how many rooms there are?
 //!
 //! A join is `JoinRoom` over an open WebSocket until its final answer, redirects followed; the
-//! connect does not count, and neither does the `LeaveRoom` after it, but both the leave and the
-//! rooms that come and go with it take their share of the machine. Three server processes, callers
-//! spread evenly over their gateways, rooms of four. Two clusters stand side by side and are
+//! connect does not count. Each caller brings in one player at a time and has it stay until three
+//! more have joined; its leave does not count either, but it and the rooms that come and go take
+//! their share of the machine. Three server processes, callers spread evenly over their gateways,
+//! rooms of four. Two clusters stand side by side and are
 //! measured in turns: one has no rooms but those of the callers, the other so many besides, all full.
 //!
 //! ```sh
@@ -59,11 +60,11 @@ fn measure(backend: Backend, options: &Options) -> Vec<Figure> {
     let turns = options.number("--turns", 3, 7);
     let seconds = Duration::from_secs(options.number("--seconds", 1, 3) as u64);
     let steps: &[usize] = if options.quick { &[10_000, 100_000] } else { &[1_000, 10_000, 100_000] };
-    let (empty, mut full) = (Fleet::start(backend), Fleet::start(backend));
+    let (mut empty, mut full) = (Fleet::start(backend), Fleet::start(backend));
     let (mut of_empty, mut of_full) = (Callers::connect(&empty, callers), Callers::connect(&full, callers));
     // A first slice of each warms up and is not counted.
-    of_empty.run(&empty, seconds);
-    of_full.run(&full, seconds);
+    of_empty.run(&mut empty, seconds);
+    of_full.run(&mut full, seconds);
     let mut figures = Vec::new();
     let mut all_empty = Vec::new();
     for rooms in steps {
@@ -71,8 +72,8 @@ fn measure(backend: Backend, options: &Options) -> Vec<Figure> {
         eprintln!("{backend}: {rooms} rooms registered, after {:.1} s more", filled.as_secs_f64());
         let (mut peer, mut ours) = (Vec::new(), Vec::new());
         for _ in 0..turns {
-            peer.push(of_empty.run(&empty, seconds));
-            ours.push(of_full.run(&full, seconds));
+            peer.push(of_empty.run(&mut empty, seconds));
+            ours.push(of_full.run(&mut full, seconds));
         }
         report(&mut figures, &format!("{backend}/rooms={rooms}"), &ours, Some(&peer));
         all_empty.extend(peer);
@@ -92,6 +93,7 @@ fn report(figures: &mut Vec<Figure>, case: &str, ours: &[Slice], peer: Option<&[
     add(format!("{case}, p50"), |slice| slice.p50_ms, "ms");
     add(format!("{case}, p99"), |slice| slice.p99_ms, "ms");
     add(format!("{case}, redirected"), |slice| slice.redirected, "of all");
+    add(format!("{case}, log entries"), |slice| slice.entries, "a join");
     add(format!("{case}, the servers' share of the machine"), |slice| slice.servers_cores, "cores");
     add(format!("{case}, the callers' share of the machine"), |slice| slice.callers_cores, "cores");
 }

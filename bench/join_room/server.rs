@@ -36,7 +36,8 @@ impl Room for Arena {}
 pub fn serve(role: &Value) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime");
-    let (server, adapter) = runtime.block_on(start(role));
+    let (adapter, node) = backend(role);
+    let server = runtime.block_on(start(role, Arc::clone(&adapter)));
     let mut stock = None;
     child::serve(|command| match command.split_once(' ') {
         Some(("fill", rooms)) => {
@@ -45,16 +46,18 @@ pub fn serve(role: &Value) {
             runtime.block_on(stock.add(rooms));
             json!(rooms)
         }
+        _ if command == "entries" => {
+            let node = node.as_ref().and_then(|adapter| adapter.node());
+            json!(node.map_or(0, |node| node.status().last_applied))
+        }
         _ => json!(server.address().to_string()),
     });
 }
 
-async fn start(role: &Value) -> (Server, Arc<dyn DistributedAdapter>) {
-    let name = name("server", role);
-    let adapter = backend(&name, role);
+async fn start(role: &Value, adapter: Arc<dyn DistributedAdapter>) -> Server {
     let distributed = Distributed {
-        adapter: Some(Arc::clone(&adapter)),
-        server_id: Some(name),
+        adapter: Some(adapter),
+        server_id: Some(name("server", role)),
         capacity: 1_000_000,
         ..Distributed::default()
     };
@@ -64,26 +67,29 @@ async fn start(role: &Value) -> (Server, Arc<dyn DistributedAdapter>) {
     let config = RoomConfig { max_players: 4, ..RoomConfig::default() };
     server.define(ROOM_TYPE, config, Arena::default).expect("a room type");
     server.start().await.expect("the server joins its cluster");
-    (server, adapter)
+    server
 }
 
 fn name(stem: &str, role: &Value) -> String {
     format!("{stem}-{}", role["number"])
 }
 
-fn backend(name: &str, role: &Value) -> Arc<dyn DistributedAdapter> {
+/// The backend, and the node that it runs where it is raft.
+fn backend(role: &Value) -> (Arc<dyn DistributedAdapter>, Option<Arc<RaftAdapter>>) {
     let text = |key: &str| role[key].as_str().expect("the parent says it").to_owned();
     if text("backend") == "memory" {
-        return Arc::new(MemoryAdapter::default());
+        return (Arc::new(MemoryAdapter::default()), None);
     }
     let security = ClusterSecurity::Secret(ClusterSecret::parse(&text("secret")).expect("a secret"));
-    let folder = Path::new(&text("folder")).join(name);
+    let name = name("server", role);
+    let folder = Path::new(&text("folder")).join(&name);
     let mut node = RaftConfig::new(ServerId::new(name).expect("a name"), folder, security);
     let peers: Vec<String> = serde_json::from_value(role["peers"].clone()).expect("addresses");
     let own = usize::try_from(role["number"].as_u64().expect("a number")).expect("a small one");
     node.listen = peers[own].parse().expect("an address");
     node.peers = peers;
-    Arc::new(RaftAdapter::new(RaftOptions::new(node)))
+    let adapter = Arc::new(RaftAdapter::new(RaftOptions::new(node)));
+    (Arc::clone(&adapter) as _, Some(adapter))
 }
 
 /// A server without a gateway, whose rooms are all full.
