@@ -27,7 +27,7 @@ use std::{process::ExitCode, time::Duration};
 use bench::{
     Options,
     conditions::Conditions,
-    figures::{self, Figure, maximum, median},
+    figures::{self, Figure, count, maximum, median},
 };
 use round::{Round, Victim};
 use support::process::Cluster;
@@ -95,7 +95,6 @@ fn summary(rounds: &[Round]) -> Vec<Figure> {
                 figures.push(Figure::alone(format!("{victim} killed: {what}, {name}"), value, "ms"));
             }
         }
-        let count = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
         let moved = of.iter().map(|round| round.moved).sum();
         figures.push(Figure::alone(format!("{victim} killed: kills"), count(of.len()), "kills"));
         figures.push(Figure::alone(format!("{victim} killed: rooms restored with their state"), count(moved), "rooms"));

@@ -10,7 +10,11 @@ use serde_json::{Value, json};
 use tokio::{net::TcpStream, runtime::Runtime};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
 
-use super::{bench::child::processor_time, fleet::Fleet, server::ROOM_TYPE};
+use super::{
+    bench::{child::processor_time, figures::count},
+    fleet::Fleet,
+    server::ROOM_TYPE,
+};
 
 /// So many redirects may follow one another.
 const HOPS_MAX: usize = 5;
@@ -60,19 +64,15 @@ impl Callers {
         let redirected: usize = tallies.iter().map(|tally| tally.redirected).sum();
         let at = |share: usize| times.get(times.len() * share / 100).map_or(0.0, |time| time.as_secs_f64() * 1000.0);
         Slice {
-            joins_per_second: number(times.len()) / took,
+            joins_per_second: count(times.len()) / took,
             p50_ms: at(50),
             p99_ms: at(99),
-            redirected: number(redirected) / number(times.len().max(1)),
-            entries: (fleet.entries() - entries) / number(times.len().max(1)),
+            redirected: count(redirected) / count(times.len().max(1)),
+            entries: (fleet.entries() - entries) / count(times.len().max(1)),
             servers_cores: (fleet.processor_time() - servers) / took,
             callers_cores: (processor_time("self") - own) / took,
         }
     }
-}
-
-fn number(count: usize) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 #[derive(Default)]

@@ -52,6 +52,11 @@ pub fn maximum(values: &[f64]) -> f64 {
     values.iter().copied().max_by(f64::total_cmp).unwrap_or_default()
 }
 
+/// A count as a figure; one above four billion counts as that.
+pub fn count(number: usize) -> f64 {
+    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
 fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
