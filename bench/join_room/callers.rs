@@ -8,7 +8,10 @@ use std::{
 use futures_util::{SinkExt, StreamExt, future::join_all};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, runtime::Runtime};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    tungstenite::{Message, protocol::WebSocketConfig},
+};
 
 use super::{
     bench::{child::processor_time, figures::count},
@@ -167,7 +170,10 @@ impl Player {
 
     async fn socket(&mut self, address: &str) -> &mut Socket {
         if !self.sockets.contains_key(address) {
-            let (socket, _) = connect_async(format!("ws://{address}/")).await.expect("a gateway");
+            // The library clears its read buffer, 128 KiB by default, before every read.
+            let config = WebSocketConfig::default().read_buffer_size(8 * 1024);
+            let connecting = connect_async_with_config(format!("ws://{address}/"), Some(config), true);
+            let (socket, _) = connecting.await.expect("a gateway");
             self.sockets.insert(address.to_owned(), socket);
         }
         self.sockets.get_mut(address).expect("just made")

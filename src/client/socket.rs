@@ -14,7 +14,7 @@ use tokio_tungstenite::{
 };
 
 use super::{ClientConfig, address};
-use crate::protocol::Packet;
+use crate::protocol::{Packet, READ_BYTES};
 
 /// So many pings in a row may stay unanswered.
 const PINGS_UNANSWERED_MAX: u32 = 3;
@@ -42,6 +42,7 @@ impl Socket {
     pub(crate) async fn connect(url: &str, config: &ClientConfig) -> Result<Self, String> {
         let connector = if address::is_secure(url) { tls()? } else { Connector::Plain };
         let limits = WebSocketConfig::default()
+            .read_buffer_size(READ_BYTES)
             .max_message_size(Some(config.message_bytes_max))
             .max_frame_size(Some(config.message_bytes_max));
         let (stream, _) = connect_async_tls_with_config(url, Some(limits), true, Some(connector))

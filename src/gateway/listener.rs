@@ -24,7 +24,10 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::{AuthError, AuthRequest, Authenticator, ConnectionInfo, GatewayConfig, connection, prompt::PromptAcceptor};
-use crate::room::{Connection, ConnectionId, DistributedRoomManager, Outgoing};
+use crate::{
+    protocol::READ_BYTES,
+    room::{Connection, ConnectionId, DistributedRoomManager, Outgoing},
+};
 
 /// How long a stop waits for the connections' last words.
 const STOP_MAX: Duration = Duration::from_secs(3);
@@ -267,7 +270,8 @@ async fn upgrade(
         }
     };
     let limit = shared.config.message_bytes_max;
-    upgrade.max_message_size(limit).max_frame_size(limit).on_upgrade(move |socket| async move {
+    let upgrade = upgrade.max_message_size(limit).max_frame_size(limit).read_buffer_size(READ_BYTES);
+    upgrade.on_upgrade(move |socket| async move {
         let tasks = shared.tasks.clone();
         tasks.track_future(connection::serve(socket, remote, user, shared)).await;
         drop(place);

@@ -18,6 +18,11 @@ pub use packet::{Packet, PacketError};
 /// The largest message in bytes, either way, unless configured otherwise.
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
+/// How much a WebSocket reads at a time, in bytes. The library clears so much before every read
+/// and keeps it for every connection; packets are small, and larger ones take several reads.
+#[cfg(any(feature = "gateway", feature = "client"))]
+pub(crate) const READ_BYTES: usize = 8 * 1024;
+
 /// The names of messages.
 pub mod message {
     /// A player's word to its room, or the room's to a player.
