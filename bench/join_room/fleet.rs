@@ -2,15 +2,13 @@
 
 use std::{
     fmt,
-    net::UdpSocket,
     time::{Duration, Instant},
 };
 
-use roomraft::quic::ClusterSecret;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::bench::child::Child;
+use super::bench::{child::Child, raft_node};
 
 /// What keeps the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,17 +51,11 @@ impl Fleet {
     /// Starts the servers and waits until they serve players.
     pub fn start(backend: Backend) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let secret = ClusterSecret::generate();
-        let sockets: Vec<UdpSocket> =
-            (0..backend.servers()).map(|_| UdpSocket::bind("127.0.0.1:0").expect("a free port")).collect();
-        let peers: Vec<String> =
-            sockets.iter().map(|socket| socket.local_addr().expect("an address").to_string()).collect();
-        drop(sockets);
-        let role = |number: usize| {
-            json!({ "backend": backend.to_string(), "number": number, "peers": peers, "secret": secret,
-                "folder": folder.path() })
-        };
-        let mut servers: Vec<Child> = (0..backend.servers()).map(|number| Child::start(&role(number))).collect();
+        let roles = raft_node::roles(backend.servers(), folder.path()).into_iter().map(|mut role| {
+            role["backend"] = json!(backend.to_string());
+            role
+        });
+        let mut servers: Vec<Child> = roles.map(|role| Child::start(&role)).collect();
         let gateways = servers.iter_mut().map(|server| {
             server.order("gateway");
             server.answer().as_str().expect("an address").to_owned()

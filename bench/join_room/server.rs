@@ -1,24 +1,25 @@
 //! A child: one game server, and the full rooms that it registers beside its own.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use roomraft::{
-    adapter::{DistributedAdapter, MemoryAdapter, RaftAdapter, RaftOptions},
+    adapter::{DistributedAdapter, MemoryAdapter, RaftAdapter},
     gateway::GatewayConfig,
     model::{
         Metadata, NewRoom, NewServer, NodeId, PlayerId, RoomState, RoomType, RoomTypeSpec, SeatId, SeatRequest,
         SeatTarget, ServerEpoch, ServerId, ServerStatus, ServerUpdate, TokenHash,
     },
-    quic::{ClusterSecret, ClusterSecurity},
-    raft::RaftConfig,
     room::{Room, RoomConfig},
     server::{Distributed, Server},
 };
 use serde_json::{Value, json};
 
-use super::bench::child;
+use super::bench::{
+    child,
+    raft_node::{self, name},
+};
 
 /// The type of all rooms.
 pub const ROOM_TYPE: &str = "arena";
@@ -70,25 +71,12 @@ async fn start(role: &Value, adapter: Arc<dyn DistributedAdapter>) -> Server {
     server
 }
 
-fn name(stem: &str, role: &Value) -> String {
-    format!("{stem}-{}", role["number"])
-}
-
 /// The backend, and the node that it runs where it is raft.
 fn backend(role: &Value) -> (Arc<dyn DistributedAdapter>, Option<Arc<RaftAdapter>>) {
-    let text = |key: &str| role[key].as_str().expect("the parent says it").to_owned();
-    if text("backend") == "memory" {
+    if role["backend"] == "memory" {
         return (Arc::new(MemoryAdapter::default()), None);
     }
-    let security = ClusterSecurity::Secret(ClusterSecret::parse(&text("secret")).expect("a secret"));
-    let name = name("server", role);
-    let folder = Path::new(&text("folder")).join(&name);
-    let mut node = RaftConfig::new(ServerId::new(name).expect("a name"), folder, security);
-    let peers: Vec<String> = serde_json::from_value(role["peers"].clone()).expect("addresses");
-    let own = usize::try_from(role["number"].as_u64().expect("a number")).expect("a small one");
-    node.listen = peers[own].parse().expect("an address");
-    node.peers = peers;
-    let adapter = Arc::new(RaftAdapter::new(RaftOptions::new(node)));
+    let adapter = raft_node::adapter(role);
     (Arc::clone(&adapter) as _, Some(adapter))
 }
 

@@ -5,6 +5,8 @@
 pub mod child;
 pub mod conditions;
 pub mod figures;
+#[cfg(feature = "raft")]
+pub mod raft_node;
 
 /// The command line: `[--quick] [--json]` and pairs such as `--kills 20`; cargo's own `--bench` is taken too.
 #[derive(Debug)]

@@ -1,0 +1,71 @@
+//! Raft nodes, each a process of its own, and the callers in them.
+
+use std::{fmt, time::Duration};
+
+use tempfile::TempDir;
+
+use super::{
+    Slice,
+    bench::{child::Child, figures, raft_node},
+};
+
+/// What the callers do.
+#[derive(Debug, Clone, Copy)]
+pub enum Work {
+    /// Acquire a lock, release it, acquire it again.
+    Locks,
+    /// Register a room, remove it, register another.
+    Registrations,
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Locks => "locks",
+            Self::Registrations => "registrations",
+        })
+    }
+}
+
+/// A cluster.
+pub struct Nodes {
+    nodes: Vec<Child>,
+    _folder: TempDir,
+}
+
+impl Nodes {
+    /// Starts so many nodes and waits until they are a cluster.
+    pub fn start(count: usize) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut nodes: Vec<Child> = raft_node::roles(count, folder.path()).iter().map(Child::start).collect();
+        for node in &mut nodes {
+            node.order("ready");
+            node.answer();
+        }
+        Self { nodes, _folder: folder }
+    }
+
+    /// Has so many callers, spread over the nodes, work for so long.
+    pub fn run(&mut self, work: Work, callers: usize, seconds: usize) -> Slice {
+        let count = self.nodes.len();
+        for (number, node) in self.nodes.iter_mut().enumerate() {
+            node.order(&format!("{work} {} {seconds}", callers / count + usize::from(number < callers % count)));
+        }
+        let mut times: Vec<u64> = Vec::new();
+        for node in &mut self.nodes {
+            times.extend(serde_json::from_value::<Vec<u64>>(node.answer()).expect("times in microseconds"));
+        }
+        slice(times, seconds)
+    }
+}
+
+/// Rates and percentiles of times in microseconds.
+fn slice(mut times: Vec<u64>, seconds: usize) -> Slice {
+    times.sort_unstable();
+    let at = |thousandth: usize| {
+        let place = times.len() * thousandth / 1000;
+        times.get(place).map_or(0.0, |time| Duration::from_micros(*time).as_secs_f64() * 1000.0)
+    };
+    let per_second = figures::count(times.len()) / figures::count(seconds);
+    Slice { per_second, p50_ms: at(500), p99_ms: at(990), p999_ms: at(999) }
+}
