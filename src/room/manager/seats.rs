@@ -121,17 +121,19 @@ impl Inner {
         room_id: &RoomId,
         seat_id: SeatId,
     ) -> Result<Found, JoinError> {
+        let token = SessionToken::random(seat_id);
+        // A room that runs here need not be looked up: the confirmation itself says if it is another's by now.
+        if let Some(room) = self.table.room(room_id)
+            && let Some(grant) = self.confirm(room.core().room_epoch(), &token).await?
+        {
+            return Ok(Found::Here(Box::new(grant), token));
+        }
         let room_type = match self.owner(&seeker.server, room_id).await {
             Ok(Owner::Elsewhere(row)) => return Ok(Found::Elsewhere(redirect(&row, Some(seat_id)))),
-            Ok(Owner::Here(row)) => {
-                let token = SessionToken::random(seat_id);
-                let confirmation = SeatConfirmation { room: row.room_epoch(), seat_id, token: token.hash() };
-                match self.retried(|| self.adapter.confirm_seat(confirmation.clone())).await {
-                    Ok(grant) => return Ok(Found::Here(Box::new(grant), token)),
-                    Err(error) if is_seat_lost(&error) => row.room_type,
-                    Err(error) => return Err(refusal(&error)),
-                }
-            }
+            Ok(Owner::Here(row)) => match self.confirm(row.room_epoch(), &token).await? {
+                Some(grant) => return Ok(Found::Here(Box::new(grant), token)),
+                None => row.room_type,
+            },
             Err(JoinError::NotFound(_)) => match type_of(room_id) {
                 Some(room_type) => {
                     return self.reserve_any(seeker, &room_type, &Value::Null, &Metadata::default()).await;
@@ -203,6 +205,16 @@ impl Inner {
                 }
             }
         });
+    }
+
+    /// A held seat becomes the player's; `None` where it is over, or the room not under this ownership any more.
+    async fn confirm(&self, room: RoomEpoch, token: &SessionToken) -> Result<Option<SeatGrant>, JoinError> {
+        let confirmation = SeatConfirmation { room, seat_id: token.seat_id(), token: token.hash() };
+        match self.retried(|| self.adapter.confirm_seat(confirmation.clone())).await {
+            Ok(grant) => Ok(Some(grant)),
+            Err(error) if is_seat_lost(&error) => Ok(None),
+            Err(error) => Err(refusal(&error)),
+        }
     }
 
     /// Who owns a room; a parked one is claimed, or its player sent to a server that can.
