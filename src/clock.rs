@@ -44,6 +44,12 @@ impl Clock {
         }
     }
 
+    /// The reading of a manual clock; none of the system's.
+    #[cfg(feature = "redis")]
+    pub(crate) fn manual_ms(&self) -> Option<u64> {
+        self.manual.as_ref().map(|manual| manual.load(Ordering::SeqCst))
+    }
+
     /// Time since the machine started, suspend counted (`CLOCK_BOOTTIME`); comparable within one machine.
     pub fn boot(&self) -> Duration {
         if let Some(manual) = &self.manual {

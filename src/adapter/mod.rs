@@ -12,6 +12,8 @@ mod memory;
 mod outcome;
 #[cfg(feature = "raft")]
 mod raft;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::{fmt, time::Duration};
 
@@ -25,6 +27,8 @@ pub(crate) use leases::LeaseTable;
 pub use memory::{MemoryAdapter, MemoryOptions};
 #[cfg(feature = "raft")]
 pub use raft::{RaftAdapter, RaftOptions};
+#[cfg(feature = "redis")]
+pub use redis::{RedisAdapter, RedisOptions};
 
 use crate::model::{
     DistributedEvent, Epoch, LockToken, NewRoom, NewServer, OrphanClaim, PlayerId, Revision, RoomClaim, RoomEpoch,

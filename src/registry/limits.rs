@@ -41,7 +41,7 @@ fn at_most(what: &str, bytes: usize, limit: usize) -> Check {
     Ok(())
 }
 
-pub(super) fn server(server: &NewServer) -> Check {
+pub(crate) fn server(server: &NewServer) -> Check {
     if server.address.is_empty() {
         return invalid("the server's address is empty: give the host that players reach it by".to_owned());
     }
@@ -50,7 +50,7 @@ pub(super) fn server(server: &NewServer) -> Check {
     room_types(&server.room_types)
 }
 
-pub(super) fn server_update(update: &ServerUpdate) -> Check {
+pub(crate) fn server_update(update: &ServerUpdate) -> Check {
     if let Some(attributes) = &update.metadata {
         metadata("the server's metadata", attributes)?;
     }
@@ -68,24 +68,24 @@ fn room_types(types: &BTreeMap<RoomType, RoomTypeSpec>) -> Check {
     })
 }
 
-pub(super) fn room(room: &NewRoom) -> Check {
+pub(crate) fn room(room: &NewRoom) -> Check {
     max_players(room.max_players)?;
     metadata("the room's metadata", &room.metadata)?;
     options(&room.options)
 }
 
-pub(super) fn options(text: &str) -> Check {
+pub(crate) fn options(text: &str) -> Check {
     at_most("the room's options", text.len(), OPTIONS_BYTES_MAX)
 }
 
-pub(super) fn max_players(count: u32) -> Check {
+pub(crate) fn max_players(count: u32) -> Check {
     if count == 0 || count > MAX_PLAYERS_MAX {
         return invalid(format!("max_players is {count}: choose 1 to {MAX_PLAYERS_MAX}"));
     }
     Ok(())
 }
 
-pub(super) fn metadata(what: &str, metadata: &Metadata) -> Check {
+pub(crate) fn metadata(what: &str, metadata: &Metadata) -> Check {
     if metadata.is_empty() {
         return Ok(());
     }
@@ -96,61 +96,61 @@ pub(super) fn metadata(what: &str, metadata: &Metadata) -> Check {
     }
 }
 
-pub(super) fn lock_key(key: &str) -> Check {
+pub(crate) fn lock_key(key: &str) -> Check {
     if key.is_empty() {
         return invalid("the lock key is empty: give it a name".to_owned());
     }
     at_most("the lock key", key.len(), LOCK_KEY_BYTES_MAX)
 }
 
-pub(super) fn lock_ttl(ttl_ms: u64) -> Check {
+pub(crate) fn lock_ttl(ttl_ms: u64) -> Check {
     if ttl_ms == 0 {
         return invalid("the lock's time is 0: give it at least 1 ms".to_owned());
     }
     Ok(())
 }
 
-pub(super) fn hold(hold_ms: u64) -> Check {
+pub(crate) fn hold(hold_ms: u64) -> Check {
     if hold_ms == 0 || hold_ms > HOLD_MS_MAX {
         return invalid(format!("hold_ms is {hold_ms}: choose 1 to {HOLD_MS_MAX}"));
     }
     Ok(())
 }
 
-pub(super) fn offer(ttl_ms: u64) -> Check {
+pub(crate) fn offer(ttl_ms: u64) -> Check {
     if ttl_ms == 0 || ttl_ms > HOLD_MS_MAX {
         return invalid(format!("ttl_ms of an offer is {ttl_ms}: choose 1 to {HOLD_MS_MAX}"));
     }
     Ok(())
 }
 
-pub(super) fn candidates(count: usize) -> Check {
+pub(crate) fn candidates(count: usize) -> Check {
     if count > CANDIDATES_MAX {
         return invalid(format!("{count} candidate servers, at most {CANDIDATES_MAX} are allowed: send the best"));
     }
     Ok(())
 }
 
-pub(super) fn releases(count: usize) -> Check {
+pub(crate) fn releases(count: usize) -> Check {
     if count > RELEASES_MAX {
         return invalid(format!("{count} releases, at most {RELEASES_MAX} are allowed: send them in parts"));
     }
     Ok(())
 }
 
-pub(super) fn claimed_types(count: usize) -> Check {
+pub(crate) fn claimed_types(count: usize) -> Check {
     if count > ROOM_TYPES_MAX {
         return invalid(format!("{count} room types in a claim, at most {ROOM_TYPES_MAX} are allowed: claim in parts"));
     }
     Ok(())
 }
 
-pub(super) fn snapshot(bytes: usize) -> Check {
+pub(crate) fn snapshot(bytes: usize) -> Check {
     at_most("the snapshot", bytes, SNAPSHOT_BYTES_MAX)
 }
 
 /// A reason is for people: one that is too long is cut, not refused.
-pub(super) fn reason(text: &str) -> String {
+pub(crate) fn reason(text: &str) -> String {
     let mut end = text.len().min(REASON_BYTES_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;

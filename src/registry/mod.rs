@@ -20,7 +20,7 @@ mod effects;
 mod expiry;
 mod image;
 mod index;
-mod limits;
+pub(crate) mod limits;
 mod locks;
 mod offers;
 mod ownership;
@@ -46,6 +46,8 @@ pub use limits::{
     RELEASES_MAX, SNAPSHOT_BYTES_MAX,
 };
 pub(crate) use offers::MOVE_GRACE_MS;
+#[cfg(feature = "redis")]
+pub(crate) use ownership::SHARE_MS;
 pub use records::{LockRecord, SnapshotMeta};
 pub use rejection::Rejection;
 pub use reply::{Applied, Change, Reply};

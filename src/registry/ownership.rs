@@ -15,7 +15,7 @@ use crate::model::{
 };
 
 /// An ownerless room older than this is anybody's, in milliseconds: whoever could have taken its share had the time.
-const SHARE_MS: u64 = 1000;
+pub(crate) const SHARE_MS: u64 = 1000;
 
 impl Registry {
     pub(super) fn claim_room(&mut self, effects: &mut Effects, claim: &RoomClaim) -> Outcome {

@@ -14,11 +14,16 @@ mod memory;
 mod offers;
 mod ownership;
 mod ownership_races;
-#[cfg(feature = "raft")]
+#[cfg(any(feature = "raft", feature = "redis"))]
 #[path = "../support/ports.rs"]
 mod ports;
 #[cfg(feature = "raft")]
 mod raft;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "redis")]
+#[path = "../support/redis.rs"]
+mod redis_server;
 mod room_queries;
 mod rooms;
 mod seat_races;
@@ -30,9 +35,9 @@ mod wait;
 
 /// Makes a test of each part of the contract for one backend: its name, and an async function that starts it.
 macro_rules! contract {
-    ($backend:ident, $start:path) => {
+    ($backend:ident, $start:path $(, $needs:literal)?) => {
         mod $backend {
-            contract!(@tests $start;
+            contract!(@tests [$(#[ignore = $needs])?] $start;
                 lifecycle: calls_before_connect_say_so, connecting_and_disconnecting_twice_is_harmless,
                     disconnecting_ends_subscriptions_and_calls;
                 servers: a_server_is_seen_on_every_handle_until_it_is_unregistered, an_update_is_seen_on_every_handle,
@@ -77,18 +82,22 @@ macro_rules! contract {
             );
         }
     };
-    (@tests $start:path; $($theme:ident: $($test:ident),+;)+) => {$(
+    (@tests $ignored:tt $start:path; $($theme:ident: $($test:ident),+;)+) => {$(
         mod $theme {
             $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $test() {
-                    let cluster = $start().await;
-                    crate::$theme::$test(&cluster).await;
-                    cluster.stop().await;
-                }
+                contract!(@test $ignored $start, $theme, $test);
             )+
         }
     )+};
+    (@test [$($ignored:tt)*] $start:path, $theme:ident, $test:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        $($ignored)*
+        async fn $test() {
+            let cluster = $start().await;
+            crate::$theme::$test(&cluster).await;
+            cluster.stop().await;
+        }
+    };
 }
 
 contract!(in_memory, crate::memory::start);
@@ -96,3 +105,7 @@ contract!(in_memory, crate::memory::start);
 contract!(raft_one_node, crate::raft::start_one);
 #[cfg(feature = "raft")]
 contract!(raft_three_nodes, crate::raft::start_three);
+#[cfg(feature = "redis")]
+contract!(redis_alone, crate::redis::start_one, "needs redis-server");
+#[cfg(feature = "redis")]
+contract!(redis_cluster, crate::redis::start_cluster, "needs redis-server");
