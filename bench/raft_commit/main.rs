@@ -10,6 +10,7 @@
 //! ```sh
 //! cargo bench --bench raft_commit
 //! cargo bench --bench raft_commit -- --quick --json
+//! cargo bench --bench raft_commit -- --callers 64        # 1, 16, 64 or 256 alone
 //! TMPDIR=/dev/shm cargo bench --bench raft_commit        # the same without a disk
 //! ```
 //! etcd takes part where `etcd` and `protoc` are installed (Debian: `etcd-server`, `protobuf-compiler`).
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
         node::serve(&role);
         return ExitCode::SUCCESS;
     }
-    let options = match Options::read(&["--turns", "--seconds"]) {
+    let options = match Options::read(&["--callers", "--turns", "--seconds"]) {
         Ok(options) => options,
         Err(problem) => {
             eprintln!("{problem}");
@@ -69,7 +70,8 @@ fn measure(options: &Options) -> Vec<Figure> {
     let (turns, seconds) = (options.number("--turns", 3, 7), options.number("--seconds", 1, 3));
     let (mut three, mut one, etcd) = (Nodes::start(3), Nodes::start(1), Etcd::start());
     let mut figures = Vec::new();
-    for callers in [1, 16, 64, 256] {
+    let only = options.number("--callers", 0, 0);
+    for callers in [1, 16, 64, 256].into_iter().filter(|callers| only == 0 || only == *callers) {
         let (mut locks, mut rooms, mut alone, mut puts, mut appends) = (vec![], vec![], vec![], vec![], vec![]);
         // The first turn warms up and is not counted.
         for turn in 0..=turns {
