@@ -5,6 +5,7 @@
 //! the trait and do not know which backend they run on.
 
 mod backend;
+mod carry_over;
 mod error;
 mod events;
 mod leases;
@@ -20,6 +21,7 @@ use std::{fmt, time::Duration};
 use async_trait::async_trait;
 
 pub use backend::{RegistryBackend, SnapshotTerms};
+pub use carry_over::{CarriedOver, carry_over};
 pub use error::AdapterError;
 pub use events::{EVENT_BYTES_KEPT, EVENTS_KEPT, EventFilter, EventHub, EventItem, EventStream};
 #[cfg(feature = "raft")]

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "a helper of a test that cannot go on fails it")]
 
 mod calls;
+mod carrying;
 mod churn;
 mod disposal;
 mod draining;
