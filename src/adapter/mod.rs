@@ -30,7 +30,7 @@ pub use memory::{MemoryAdapter, MemoryOptions};
 #[cfg(feature = "raft")]
 pub use raft::{RaftAdapter, RaftOptions};
 #[cfg(feature = "redis")]
-pub use redis::{RedisAdapter, RedisOptions};
+pub use redis::{RedisAdapter, RedisOptions, RedisTls};
 
 use crate::model::{
     DistributedEvent, Epoch, LockToken, NewRoom, NewServer, OrphanClaim, PlayerId, Revision, RoomClaim, RoomEpoch,

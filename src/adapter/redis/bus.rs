@@ -1,22 +1,28 @@
-//! Pub/Sub: events on their way to this handle's subscribers.
+//! Pub/Sub: what Redis's channels carry goes to a handle's [`EventHub`].
 //!
-//! At most once. A subscription that was lost is made anew, and the subscribers are told that they may have missed
-//! something. Revisions come from several slots, so they are made to grow here: each handle has an order of its own.
+//! At most once. A subscription that was lost is made anew, on the next node of a cluster, and the
+//! subscribers are told that they may have missed something. The bus does not publish.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use redis::{
-    Client,
+    RedisError,
     aio::{PubSubSink, PubSubStream},
 };
 use tokio::{
     sync::oneshot,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{failure::Failure, link::Link, options::RedisOptions};
+use super::{
+    connection::{Access, silence},
+    failure::Failure,
+    link::Link,
+    options::RedisOptions,
+};
 use crate::{
     adapter::{AdapterResult, EventHub},
     model::{DistributedEvent, Revision},
@@ -24,54 +30,52 @@ use crate::{
 
 /// Time between two looks whether the subscription still answers.
 const PING: Duration = Duration::from_secs(2);
-/// Time until a lost subscription is tried again.
-const BACKOFF: Duration = Duration::from_millis(100);
+/// Time until a lost subscription is tried again at first; it doubles.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+/// The longest time until it is tried again.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
 /// What a message begins with that only says how far this handle has read.
 const HERE: &str = "here:";
 /// How long a new subscriber waits for what was published before it.
 const CATCH_UP: Duration = Duration::from_secs(1);
 
-/// The subscription of one handle; it ends when it is dropped.
+/// A handle's subscription; dropping it ends it.
+#[derive(Debug)]
 pub(super) struct Bus {
-    shared: Arc<Shared>,
-    listening: tokio::task::JoinHandle<()>,
+    own_channel: String,
+    waiting: Waiting,
+    _stop: DropGuard,
 }
 
-struct Shared {
-    options: RedisOptions,
-    hub: EventHub,
-    last: Mutex<Revision>,
-    /// Who waits until its own message has come back.
-    waiting: Mutex<BTreeMap<String, oneshot::Sender<()>>>,
-}
-
-type Subscription = (PubSubSink, PubSubStream);
-
-impl Drop for Bus {
-    fn drop(&mut self) {
-        self.listening.abort();
-    }
-}
+/// Who waits until its own message has come back.
+type Waiting = Arc<Mutex<BTreeMap<String, oneshot::Sender<()>>>>;
 
 impl Bus {
-    /// Subscribes, and returns once that stands.
+    /// Subscribes; returns once the subscription stands.
     pub(super) async fn open(options: &RedisOptions, hub: EventHub) -> AdapterResult<Self> {
-        let shared = Arc::new(Shared {
-            options: options.clone(),
-            hub,
-            last: Mutex::new(Revision::default()),
-            waiting: Mutex::new(BTreeMap::new()),
-        });
-        let mut opened = Err(Failure::silence());
-        for url in &options.urls {
-            opened = shared.subscribe(url).await;
-            if opened.is_ok() {
-                break;
+        let channels = [options.events_channel(), options.node_channel(options.node_id)];
+        let (own_channel, waiting) = (channels[1].clone(), Waiting::default());
+        let (turn, last) = (0, Revision::default());
+        let access = Access::new(options)?;
+        let mut listener = Listener { access, channels, hub, waiting: Arc::clone(&waiting), turn, last };
+        let deadline = Instant::now() + options.call_max;
+        let subscription = loop {
+            match listener.subscribe().await {
+                Ok(subscription) => break subscription,
+                Err(error) => {
+                    let failure = Failure::of_connecting(&error);
+                    if failure.is_denied() || Instant::now() + PAUSE_MIN >= deadline {
+                        return Err(failure.into_error(false));
+                    }
+                }
             }
-        }
-        let subscription = opened.map_err(|failure| failure.before_sending().into_error(false))?;
-        let listening = tokio::spawn(listen(Arc::clone(&shared), subscription));
-        Ok(Self { shared, listening })
+            sleep(PAUSE_MIN).await;
+        };
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        tokio::spawn(async move { stopped.run_until_cancelled(listener.run(subscription)).await });
+        Ok(Self { own_channel, waiting, _stop: stop.drop_guard() })
     }
 
     /// Waits until everything has come that was published before, so that a new subscriber does not get it. Where
@@ -79,63 +83,74 @@ impl Bus {
     pub(super) async fn catch_up(&self, link: &Link) {
         let name = format!("{HERE}{:032x}", rand::random::<u128>());
         let (came, coming) = oneshot::channel();
-        self.shared.waiting.lock().insert(name.clone(), came);
-        let options = &self.shared.options;
-        if link.publish(&options.node_channel(options.node_id), &name).await.is_ok() {
+        self.waiting.lock().insert(name.clone(), came);
+        if link.publish(&self.own_channel, &name).await.is_ok() {
+            // Too late is no harm.
             let _ = timeout(CATCH_UP, coming).await;
         }
-        self.shared.waiting.lock().remove(&name);
+        self.waiting.lock().remove(&name);
     }
 }
 
-/// Hands on what comes, and subscribes again whenever it must.
-async fn listen(shared: Arc<Shared>, subscription: Subscription) {
-    shared.follow(subscription).await;
-    let mut turn = 0;
-    loop {
-        sleep(BACKOFF).await;
-        let url = &shared.options.urls[turn % shared.options.urls.len()];
-        turn += 1;
-        match shared.subscribe(url).await {
-            Ok(subscription) => {
-                let last = *shared.last.lock();
-                shared.hub.lag(last);
-                shared.follow(subscription).await;
-            }
-            Err(failure) => tracing::debug!(?failure, "no subscription to Redis"),
-        }
-    }
+struct Listener {
+    access: Access,
+    channels: [String; 2],
+    hub: EventHub,
+    waiting: Waiting,
+    /// How often a subscription was tried: the node that is next.
+    turn: usize,
+    /// The newest revision that was handed on.
+    last: Revision,
 }
 
-impl Shared {
-    async fn subscribe(&self, url: &str) -> Result<Subscription, Failure> {
-        let channels = [self.options.events_channel(), self.options.node_channel(self.options.node_id)];
+type Subscription = (PubSubSink, PubSubStream);
+
+impl Listener {
+    async fn subscribe(&mut self) -> Result<Subscription, RedisError> {
+        let turn = self.turn;
+        self.turn += 1;
         let opening = async {
-            let (mut sink, stream) = Client::open(url)?.get_async_pubsub().await?.split();
-            sink.subscribe(&channels).await?;
+            let (mut sink, stream) = self.access.client(turn)?.get_async_pubsub().await?.split();
+            sink.subscribe(&self.channels).await?;
             Ok((sink, stream))
         };
-        match timeout(self.options.call_max / 2, opening).await {
-            Ok(opened) => opened.map_err(|error: redis::RedisError| Failure::new(&error)),
-            Err(_) => Err(Failure::silence()),
+        timeout(self.access.attempt, opening).await.unwrap_or_else(|_| Err(silence()))
+    }
+
+    async fn run(mut self, mut subscription: Subscription) {
+        loop {
+            let error = self.follow(&mut subscription).await;
+            tracing::warn!(%error, "the subscription to Redis's events was lost; events may be missed");
+            let mut pause = PAUSE_MIN;
+            subscription = loop {
+                match self.subscribe().await {
+                    Ok(subscription) => break subscription,
+                    Err(error) => tracing::debug!(%error, "no subscription to Redis's events yet"),
+                }
+                sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+            };
+            self.hub.lag(self.last);
+            tracing::info!("subscribed to Redis's events again");
         }
     }
 
-    /// Returns when the subscription is lost.
-    async fn follow(&self, (mut sink, mut stream): Subscription) {
+    /// Hands events on until the subscription is lost.
+    async fn follow(&mut self, (sink, stream): &mut Subscription) -> RedisError {
         loop {
             match timeout(PING, stream.next()).await {
                 Ok(Some(message)) => self.receive(message.get_payload_bytes()),
-                Ok(None) => return,
-                Err(_) => match timeout(self.options.call_max / 2, sink.ping::<redis::Value>()).await {
+                Ok(None) => return std::io::Error::from(std::io::ErrorKind::BrokenPipe).into(),
+                Err(_) => match timeout(self.access.attempt, sink.ping::<redis::Value>()).await {
                     Ok(Ok(_)) => {}
-                    _ => return,
+                    Ok(Err(error)) => return error,
+                    Err(_) => return silence(),
                 },
             }
         }
     }
 
-    fn receive(&self, payload: &[u8]) {
+    fn receive(&mut self, payload: &[u8]) {
         if payload.starts_with(HERE.as_bytes()) {
             let waiting = std::str::from_utf8(payload).ok().and_then(|name| self.waiting.lock().remove(name));
             if let Some(waiting) = waiting {
@@ -144,23 +159,41 @@ impl Shared {
             }
             return;
         }
-        let json = serde_json::from_slice(payload).ok();
-        let Some(event) = json.and_then(|json| DistributedEvent::from_json(&json).ok()) else {
-            tracing::warn!(bytes = payload.len(), "something that is no event came on the channel of events");
+        let parsed = serde_json::from_slice(payload).ok();
+        let Some(mut event) = parsed.and_then(|value| DistributedEvent::from_json(&value).ok()) else {
+            tracing::warn!(bytes = payload.len(), "something that is no event came on a channel of events");
             return;
         };
-        self.hub.publish([self.in_order(event)]);
-    }
-
-    /// The event with a revision above those before it.
-    fn in_order(&self, mut event: DistributedEvent) -> DistributedEvent {
-        if let Some(revision) = &mut event.revision {
-            let mut last = self.last.lock();
-            if *revision <= *last {
-                *revision = Revision { index: last.index, ordinal: last.ordinal.saturating_add(1) };
-            }
-            *last = *revision;
+        if let Some(revision) = event.revision {
+            self.last = after(self.last, revision);
+            event.revision = Some(self.last);
         }
-        event
+        self.hub.publish([event]);
+    }
+}
+
+/// The revision of an event that came after `last`: its own, or where shards' clocks or a failover disagree with the
+/// order of arrival, the next one, since revisions only grow on a handle.
+fn after(last: Revision, revision: Revision) -> Revision {
+    if revision > last {
+        return revision;
+    }
+    match last.ordinal.checked_add(1) {
+        Some(ordinal) => Revision { ordinal, ..last },
+        None => Revision { index: last.index + 1, ordinal: 0 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn revisions_only_grow() {
+        let at = |index, ordinal| Revision { index, ordinal };
+        assert_eq!(after(at(5, 0), at(7, 2)), at(7, 2));
+        assert_eq!(after(at(5, 0), at(5, 1)), at(5, 1));
+        assert_eq!(after(at(5, 3), at(4, 9)), at(5, 4));
+        assert_eq!(after(at(5, u32::MAX), at(5, 0)), at(6, 0));
     }
 }

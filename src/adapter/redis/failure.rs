@@ -1,110 +1,121 @@
-//! What an error of Redis says of the call that it ended.
+//! What an error of Redis says of the call that had it.
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::adapter::AdapterError;
 
-/// An error, judged.
+/// Why an attempt failed, in words without passwords.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
+    pub(super) sort: Sort,
     problem: String,
-    kind: Kind,
 }
 
+/// What an error of Redis says of the attempt that had it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Redis cannot do it just now, and has done nothing.
-    Passing,
-    /// The connection is gone, or no answer came: it may have been done.
-    Lost,
-    /// Nobody listens there: nothing was sent.
-    Refused,
-    /// It is about the user or the password.
+pub(super) enum Sort {
+    /// The user, the password or the kind of server is wrong. Nothing was changed.
     Denied,
-    /// Redis has no memory or disk left for it; nothing was done.
-    Full,
-    /// Redis did not understand, or holds something unexpected.
+    /// Redis takes no writes, and will not soon. Nothing was changed.
+    Refused,
+    /// Redis cannot do it at this moment, or is not reached. Nothing was changed.
+    Passing,
+    /// Sent, and no answer came.
+    Lost,
+    /// Redis answered with something that is an error of this program or of its data.
     Broken,
 }
 
 impl Failure {
-    pub(super) fn new(error: &RedisError) -> Self {
+    /// Of an attempt to do something on a connection that stood.
+    pub(super) fn of(error: &RedisError) -> Self {
         let text = error.to_string();
-        let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-        let kind = if error.kind() == ErrorKind::AuthenticationFailed
-            || has(&["WRONGPASS", "NOAUTH", "NOPERM", "invalid username-password", "invalid password"])
-        {
-            Kind::Denied
-        } else if has(&["OOM", "MISCONF", "NOREPLICAS"]) {
-            Kind::Full
-        } else if error.is_connection_refusal() || error.kind() == ErrorKind::ClusterConnectionNotFound {
-            Kind::Refused
-        } else if is_passing(error) || has(&["BUSY "]) {
-            Kind::Passing
-        } else if matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) {
-            Kind::Broken
-        } else {
-            Kind::Lost
-        };
-        Self { problem: text, kind }
-    }
-
-    /// No answer within the time of one attempt.
-    pub(super) fn silence() -> Self {
-        Self { problem: "no answer in time".to_owned(), kind: Kind::Lost }
-    }
-
-    /// The same, where the call was not sent yet.
-    pub(super) fn before_sending(mut self) -> Self {
-        if self.kind == Kind::Lost {
-            self.kind = Kind::Refused;
+        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        if denied(error, &text) {
+            let mend =
+                "give the right ones in the URL or the variables, with the rights to the prefix's keys and channels";
+            return Self::new(Sort::Denied, format!("Redis refuses the user or password ({text}): {mend}"));
         }
-        self
+        if says(&["OOM"]) {
+            let mend = "raise its maxmemory or free some";
+            return Self::new(Sort::Refused, format!("Redis is full ({text}): {mend}"));
+        }
+        if says(&["MISCONF", "NOREPLICAS"]) {
+            return Self::new(Sort::Refused, format!("Redis takes no writes ({text})"));
+        }
+        if passing(error) || says(&["BUSY ", "\"BUSY\"", "max number of clients"]) {
+            return Self::new(Sort::Passing, format!("Redis: {text}"));
+        }
+        match error.kind() {
+            ErrorKind::Io if error.is_connection_refusal() => Self::new(Sort::Passing, format!("Redis: {text}")),
+            ErrorKind::Io => Self::new(Sort::Lost, format!("Redis: {text}")),
+            _ => Self::new(Sort::Broken, format!("Redis: {text}")),
+        }
     }
 
-    /// Whether the call may have taken effect.
-    pub(super) fn may_have_worked(&self) -> bool {
-        self.kind == Kind::Lost
+    /// Of an attempt to connect: nothing was sent that changes anything.
+    pub(super) fn of_connecting(error: &RedisError) -> Self {
+        let text = error.to_string();
+        if text.contains("cluster support disabled") {
+            let mend = "give one URL for a single server";
+            return Self::new(Sort::Denied, format!("these Redis URLs are of no Redis Cluster: {mend}"));
+        }
+        if text.contains("invalid peer certificate") {
+            let mend = "give the authority that it comes from";
+            return Self::new(Sort::Denied, format!("Redis's certificate is not trusted ({text}): {mend}"));
+        }
+        if error.kind() == ErrorKind::InvalidClientConfig {
+            return Self::new(Sort::Denied, format!("Redis cannot be used as configured: {text}"));
+        }
+        let failure = Self::of(error);
+        let sort = if failure.sort == Sort::Denied { Sort::Denied } else { Sort::Passing };
+        Self { sort, ..failure }
     }
 
-    /// Whether the connection is of no more use.
-    pub(super) fn ends_connection(&self) -> bool {
-        matches!(self.kind, Kind::Lost | Kind::Refused)
+    /// Nothing was sent.
+    pub(super) fn no_connection() -> Self {
+        Self::new(Sort::Passing, "Redis takes no connection in time".to_owned())
     }
 
-    /// Whether it is worth trying again.
-    pub(super) fn passes(&self) -> bool {
-        matches!(self.kind, Kind::Passing | Kind::Lost | Kind::Refused)
+    fn new(sort: Sort, problem: String) -> Self {
+        Self { sort, problem }
     }
 
-    /// What the caller gets; `unclear` where an earlier attempt may have worked.
-    pub(super) fn into_error(self, unclear: bool) -> AdapterError {
-        let Self { problem, kind } = self;
-        match kind {
-            Kind::Denied => AdapterError::Startup(format!(
-                "Redis refuses the user or the password: give those of its ACL in the URL or its variables ({problem})"
-            )),
-            Kind::Full => AdapterError::Unavailable(format!(
-                "Redis takes no writes: give it more memory or disk, or see to its replicas ({problem})"
-            )),
-            Kind::Broken => AdapterError::Damaged(format!("Redis: {problem}")),
-            Kind::Passing | Kind::Refused if !unclear => AdapterError::Unavailable(format!("Redis: {problem}")),
-            Kind::Passing | Kind::Refused | Kind::Lost => AdapterError::Timeout(format!("Redis: {problem}")),
+    pub(super) fn is_denied(&self) -> bool {
+        self.sort == Sort::Denied
+    }
+
+    /// What the caller is told; `unknown` = an earlier attempt may have been carried out.
+    pub(super) fn into_error(self, unknown: bool) -> AdapterError {
+        match self.sort {
+            _ if unknown => AdapterError::Timeout(self.problem),
+            Sort::Denied => AdapterError::Startup(self.problem),
+            Sort::Refused | Sort::Passing => AdapterError::Unavailable(self.problem),
+            Sort::Lost => AdapterError::Timeout(self.problem),
+            Sort::Broken => AdapterError::Damaged(self.problem),
         }
     }
 }
 
-fn is_passing(error: &RedisError) -> bool {
+fn denied(error: &RedisError, text: &str) -> bool {
+    let words =
+        ["WRONGPASS", "NOAUTH", "NOPERM", "DENIED", "invalid username-password", "without any password configured"];
+    let kinds = [ErrorKind::AuthenticationFailed, ErrorKind::Server(ServerErrorKind::NoPerm)];
+    kinds.contains(&error.kind()) || words.iter().any(|word| text.contains(word))
+}
+
+fn passing(error: &RedisError) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::Server(
-            ServerErrorKind::BusyLoading
-                | ServerErrorKind::TryAgain
-                | ServerErrorKind::ClusterDown
-                | ServerErrorKind::MasterDown
-                | ServerErrorKind::ReadOnly
-                | ServerErrorKind::Moved
-                | ServerErrorKind::Ask
-        )
+        ErrorKind::ClusterConnectionNotFound
+            | ErrorKind::Server(
+                ServerErrorKind::BusyLoading
+                    | ServerErrorKind::TryAgain
+                    | ServerErrorKind::ClusterDown
+                    | ServerErrorKind::MasterDown
+                    | ServerErrorKind::ReadOnly
+                    | ServerErrorKind::Moved
+                    | ServerErrorKind::Ask
+            )
     )
 }

@@ -1,175 +1,121 @@
-//! The connection to a Redis server or a Redis Cluster, made when it is needed and again when it is lost.
+//! Calls to Redis: each within a deadline, on a connection that comes back by itself.
 //!
-//! A call tries for as long as it may: what it sends is harmless twice. What must be sent once at most goes by
-//! [`Link::publish`], which does not try again after it has sent anything.
+//! An attempt that was lost is repeated inside the call's time, since every script and query here
+//! may be: a script by the ids that its caller gave. What is published is never sent twice.
 
 use std::{sync::Arc, time::Duration};
 
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, RedisError, Script, Value, aio::MultiplexedConnection, cluster::ClusterClient,
-    cluster_async::ClusterConnection,
-};
-use tokio::time::{Instant, sleep, timeout};
+use parking_lot::Mutex;
+use redis::{Cmd, Script, Value};
+use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{failure::Failure, options::RedisOptions};
+use super::{
+    connection::{Access, Reach, Request, Slot, silence},
+    failure::{Failure, Sort},
+    options::RedisOptions,
+};
 use crate::adapter::AdapterResult;
 
-/// Pauses between attempts: the first, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+/// The pause after a first failed attempt; it doubles.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+/// The longest pause between attempts.
+const PAUSE_MAX: Duration = Duration::from_millis(250);
+/// After this silence a connection is tried by a ping before something is published on it.
+const TRUSTED: Duration = Duration::from_secs(1);
 
-/// Cheap to clone: all clones use one connection.
-#[derive(Clone)]
-pub(super) struct Link(Arc<Inner>);
+/// Redis, as the adapter sees it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Link {
+    inner: Arc<Inner>,
+}
 
+#[derive(Debug)]
 struct Inner {
-    maker: Maker,
-    connection: tokio::sync::Mutex<Option<Connection>>,
     call_max: Duration,
+    calls: Slot,
+    /// One node's, so that what one handle publishes keeps its order in a cluster too.
+    publishing: Slot,
+    /// When something was last published with success.
+    published: Mutex<Option<Instant>>,
 }
 
-enum Maker {
-    Single(Box<Client>),
-    Cluster(Box<ClusterClient>),
-}
-
-#[derive(Clone)]
-enum Connection {
-    Single(MultiplexedConnection),
-    Cluster(ClusterConnection),
-}
-
-/// What is sent.
-#[derive(Clone, Copy)]
-enum Request<'a> {
-    Command(&'a Cmd),
-    Script { script: &'a Script, key: &'a str, args: &'a [Vec<u8>] },
+/// Whether an attempt may be repeated that may have been carried out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeat {
+    Always,
+    Never,
 }
 
 impl Link {
-    /// Checks the options and connects.
+    /// A link that reaches Redis at this moment.
     pub(super) async fn open(options: &RedisOptions) -> AdapterResult<Self> {
-        options.check()?;
-        let patience = options.call_max / 2;
-        let maker = Maker::new(options, patience).map_err(|error| Failure::new(&error).into_error(false))?;
-        let link =
-            Self(Arc::new(Inner { maker, connection: tokio::sync::Mutex::new(None), call_max: options.call_max }));
+        let access = Arc::new(Access::new(options)?);
+        let inner = Inner {
+            call_max: options.call_max,
+            calls: Slot::new(Arc::clone(&access), Reach::All),
+            publishing: Slot::new(access, Reach::OneNode),
+            published: Mutex::default(),
+        };
+        let link = Self { inner: Arc::new(inner) };
         link.query(&redis::cmd("PING")).await?;
         Ok(link)
     }
 
-    /// Runs a script that is harmless twice.
+    /// Runs a script on the node that has `key`, its only key.
     pub(super) async fn script(&self, script: &Script, key: &str, args: &[Vec<u8>]) -> AdapterResult<Value> {
-        self.insist(Request::Script { script, key, args }).await
+        self.call(&self.inner.calls, Repeat::Always, Request::Script { script, key, args }).await
     }
 
-    /// Runs a command that is harmless twice.
+    /// Runs a command that may be repeated without harm.
     pub(super) async fn query(&self, command: &Cmd) -> AdapterResult<Value> {
-        self.insist(Request::Command(command)).await
+        self.call(&self.inner.calls, Repeat::Always, Request::Command(command)).await
     }
 
-    /// Publishes once at most.
+    /// Publishes on a channel, at most once; in order where the caller awaits one before the next.
     pub(super) async fn publish(&self, channel: &str, payload: &str) -> AdapterResult<()> {
+        let slot = &self.inner.publishing;
+        let trusted = self.inner.published.lock().is_some_and(|last| last.elapsed() < TRUSTED);
+        if !trusted {
+            self.call(slot, Repeat::Always, Request::Command(&redis::cmd("PING"))).await?;
+        }
         let mut command = redis::cmd("PUBLISH");
         command.arg(channel).arg(payload);
-        let sent = self.attempt(Request::Command(&command)).await;
-        sent.map(|_| ()).map_err(|failure| failure.into_error(false))
+        let outcome = self.call(slot, Repeat::Never, Request::Command(&command)).await;
+        *self.inner.published.lock() = outcome.is_ok().then(Instant::now);
+        outcome.map(|_| ())
     }
 
-    async fn insist(&self, request: Request<'_>) -> AdapterResult<Value> {
-        let deadline = Instant::now() + self.0.call_max;
-        let (mut pause, longest) = PAUSES;
-        let mut unclear = false;
+    async fn call(&self, slot: &Slot, repeat: Repeat, request: Request<'_>) -> AdapterResult<Value> {
+        let deadline = Instant::now() + self.inner.call_max;
+        let mut pause = PAUSE_MIN;
+        let mut unknown = false;
         loop {
-            let failure = match self.attempt(request).await {
+            let failure = match self.attempt(slot, request, deadline).await {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
-            unclear |= failure.may_have_worked();
-            if !failure.passes() || Instant::now() + pause >= deadline {
-                return Err(failure.into_error(unclear));
+            unknown |= failure.sort == Sort::Lost;
+            let hopeless = matches!(failure.sort, Sort::Denied | Sort::Refused | Sort::Broken);
+            let forbidden = unknown && repeat == Repeat::Never;
+            if hopeless || forbidden || Instant::now() + pause >= deadline {
+                return Err(failure.into_error(unknown));
             }
             sleep(pause).await;
-            pause = (pause * 2).min(longest);
+            pause = (pause * 2).min(PAUSE_MAX);
         }
     }
 
-    async fn attempt(&self, request: Request<'_>) -> Result<Value, Failure> {
-        let patience = self.0.call_max / 2;
-        let connection = self.connection(patience).await?;
-        let outcome = match timeout(patience, connection.send(request)).await {
-            Ok(answer) => answer.map_err(|error| Failure::new(&error)),
-            Err(_) => Err(Failure::silence()),
-        };
-        if outcome.as_ref().is_err_and(Failure::ends_connection) {
-            self.forget().await;
-        }
-        outcome
-    }
-
-    async fn connection(&self, patience: Duration) -> Result<Connection, Failure> {
-        let mut present = self.0.connection.lock().await;
-        if let Some(connection) = &*present {
-            return Ok(connection.clone());
-        }
-        let made = match timeout(patience, self.0.maker.make(patience)).await {
-            Ok(made) => made.map_err(|error| Failure::new(&error).before_sending()),
-            Err(_) => Err(Failure::silence().before_sending()),
-        };
-        let connection = made?;
-        *present = Some(connection.clone());
-        Ok(connection)
-    }
-
-    /// The next call makes a new connection. A cluster's finds its way by itself.
-    async fn forget(&self) {
-        let mut present = self.0.connection.lock().await;
-        if matches!(&*present, Some(Connection::Single(_))) {
-            *present = None;
-        }
-    }
-}
-
-impl Maker {
-    fn new(options: &RedisOptions, patience: Duration) -> Result<Self, RedisError> {
-        if let [url] = &options.urls[..] {
-            return Client::open(url.as_str()).map(|client| Self::Single(Box::new(client)));
-        }
-        let urls = options.urls.iter().map(String::as_str);
-        let client =
-            ClusterClient::builder(urls).connection_timeout(patience).response_timeout(patience).retries(2).build()?;
-        Ok(Self::Cluster(Box::new(client)))
-    }
-
-    async fn make(&self, patience: Duration) -> Result<Connection, RedisError> {
-        match self {
-            Self::Single(client) => {
-                let config = AsyncConnectionConfig::new()
-                    .set_connection_timeout(Some(patience))
-                    .set_response_timeout(Some(patience));
-                client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::Single)
+    async fn attempt(&self, slot: &Slot, request: Request<'_>, deadline: Instant) -> Result<Value, Failure> {
+        let present =
+            timeout_at(deadline, slot.connection()).await.unwrap_or_else(|_| Err(Failure::no_connection()))?;
+        let end = deadline.min(Instant::now() + self.inner.call_max / 2);
+        let answer = timeout_at(end, present.connection.clone().send(request)).await;
+        answer.unwrap_or_else(|_| Err(silence())).map_err(|error| {
+            let failure = Failure::of(&error);
+            if matches!(failure.sort, Sort::Lost | Sort::Passing | Sort::Denied) {
+                slot.discard(&present);
             }
-            Self::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
-        }
-    }
-}
-
-impl Connection {
-    async fn send(self, request: Request<'_>) -> Result<Value, RedisError> {
-        match request {
-            Request::Command(command) => match self {
-                Self::Single(mut connection) => command.query_async(&mut connection).await,
-                Self::Cluster(mut connection) => command.query_async(&mut connection).await,
-            },
-            Request::Script { script, key, args } => {
-                let mut invocation = script.key(key);
-                for arg in args {
-                    invocation.arg(arg);
-                }
-                match self {
-                    Self::Single(mut connection) => invocation.invoke_async(&mut connection).await,
-                    Self::Cluster(mut connection) => invocation.invoke_async(&mut connection).await,
-                }
-            }
-        }
+            failure
+        })
     }
 }

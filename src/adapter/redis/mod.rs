@@ -18,6 +18,7 @@
 
 mod answer;
 mod bus;
+mod connection;
 mod core;
 mod failure;
 mod keys;
@@ -40,7 +41,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-pub use self::options::RedisOptions;
+pub use self::options::{RedisOptions, RedisTls};
 use self::{
     bus::Bus,
     core::{Core, arguments},
