@@ -230,8 +230,10 @@ impl<B: RegistryBackend> DistributedAdapter for B {
     async fn claim_orphans(&self, claim: OrphanClaim) -> AdapterResult<Vec<RoomRegistration>> {
         // Every server asks each second, mostly in vain: that must not cost a logged command.
         let registry = self.view(Consistency::Linearizable).await?;
-        let present = registry.server(&claim.claimant.server_id).map(|server| server.epoch);
-        if present == Some(claim.claimant.epoch) && !registry.has_ownerless(&claim.room_types) {
+        let claimant = registry.server(&claim.claimant.server_id);
+        let is_present = claimant
+            .is_some_and(|server| server.epoch == claim.claimant.epoch && server.status != ServerStatus::Offline);
+        if is_present && !registry.has_ownerless(&claim.room_types) {
             return Ok(Vec::new());
         }
         outcome::rooms(self.propose(Operation::ClaimOrphans(claim)).await?)

@@ -3,7 +3,7 @@
 //! A shard's script sees its own slot only. Where it needs to know more, it changes nothing and says what it lacks: a
 //! copy of a server's row, or what a server has in other shards. Both are fetched here and the script is called again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parking_lot::Mutex;
 use redis::Script;
@@ -189,7 +189,7 @@ impl Core {
 
     /// Tells the next call what a server has elsewhere; where there are candidates, of all of them at once.
     async fn tell_counts(&self, shard: &ShardName, call: &mut Arguments, server_id: &str) -> AdapterResult<()> {
-        let mut asked = vec![server_id.to_owned()];
+        let mut asked = BTreeSet::from([server_id.to_owned()]);
         if let Some(candidates) = call.get("candidates").and_then(Value::as_array) {
             asked.extend(candidates.iter().filter_map(Value::as_str).map(str::to_owned));
         }

@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 use serde_json::json;
 
 use super::{
-    core::{Arguments, Core, arguments, number, time},
+    core::{Arguments, Core, arguments, call_name, number, time},
     keys::ShardName,
     records, scripts,
 };
@@ -22,6 +22,7 @@ impl Core {
     pub(super) async fn reserve_seat(&self, request: &SeatRequest) -> AdapterResult<SeatGrant> {
         limits::hold(request.hold_ms)?;
         let mut call = arguments!({
+            "by": call_name(),
             "seat": request.seat_id,
             "player": request.player_id,
             "token": records::token_text(&request.token),

@@ -187,7 +187,7 @@ impl Core {
     pub(super) async fn rooms_elsewhere(
         &self,
         shard: &ShardName,
-        servers: &[String],
+        servers: &BTreeSet<String>,
     ) -> AdapterResult<BTreeMap<String, u32>> {
         let ids = servers.iter().map(ServerId::new).collect::<Result<Vec<_>, _>>()?;
         let listing = self.list(Some(&ids.iter().collect::<Vec<_>>())).await?;

@@ -86,7 +86,8 @@ local function again(room_id)
     seat.state, seat.token, seat.deadline = 'h', '', text(now + call.hold_ms)
     put_seat(room, call.seat, seat)
   end
-  return grant(room, call.seat, false)
+  -- A repetition of the very call that made the room says so again.
+  return grant(room, call.seat, room.maker == call.by)
 end
 
 -- Why a room takes no new player now.
@@ -162,7 +163,7 @@ local function join_type()
   local owner_id, owner = first_fit()
   local new = {
     type = call.type, max = owner.max, grace = owner.grace, meta = merged_meta(owner),
-    state = 'creating', options = call.options,
+    state = 'creating', options = call.options, maker = call.by,
   }
   return take_seat(make_room(owner_id, owner, new), true)
 end

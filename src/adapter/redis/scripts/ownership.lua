@@ -106,18 +106,16 @@ local function expire_due()
   end
 end
 
--- The server under this very registration, online or draining, as this shard knows it. A copy that is missing or
--- older is fetched by the caller, who then tries again.
+-- The server under this very registration, online or draining, as this shard knows it. Where the copy is missing, older
+-- or over, the caller looks at the row itself, and tries again if that is of use.
 local function present(server_id, epoch)
   local copy = server_copy(server_id)
-  if not copy.epoch or tonumber(copy.epoch) < tonumber(epoch) then
+  if not copy.epoch or copy.status == 'offline' or tonumber(copy.epoch) < tonumber(epoch) then
     refuse('STALE', server_id)
-  elseif copy.epoch ~= epoch then
-    refuse('FENCED', copy.epoch)
-  elseif copy.status == 'offline' then
-    reject('ServerUnknown', quote(server_id))
+  elseif copy.epoch == epoch then
+    return copy
   end
-  return copy
+  refuse('FENCED', copy.epoch)
 end
 
 -- How many more rooms a server may get, beside those that are offered to it. What it has in other shards is told by
@@ -143,13 +141,13 @@ local function present_with_room_left(server_id, epoch)
 end
 
 -- Makes a room on a server that was found fit for it. `new` has type, max, grace, meta, state, options and,
--- where the server chose it, id.
+-- where the server chose it, id; where a join made it, that call as its maker.
 local function make_room(owner_id, owner, new)
   local number = stamp()
   local room = {
     number = text(number), id = new.id or (call.shard .. '-' .. base36(number)), type = new.type,
     owner = owner_id, reg = owner.epoch, address = owner.address, epoch = text(number),
-    state = new.state, locked = '0', max = new.max, seats = '0', players = '0', grace = new.grace,
+    state = new.state, maker = new.maker, locked = '0', max = new.max, seats = '0', players = '0', grace = new.grace,
     meta = new.meta, options = new.state == 'live' and '' or new.options,
     created = text(now), updated = text(now), lived = new.state == 'live' and '1' or '0', ttl = call.room_ttl,
   }
