@@ -31,6 +31,8 @@ pub use memory::{MemoryAdapter, MemoryOptions};
 pub use raft::{RaftAdapter, RaftOptions};
 #[cfg(feature = "redis")]
 pub use redis::{RedisAdapter, RedisOptions, RedisTls};
+#[cfg(feature = "cli")]
+pub(crate) use redis::{name_problem as redis_name_problem, urls_problem as redis_urls_problem};
 
 use crate::model::{
     DistributedEvent, Epoch, LockToken, NewRoom, NewServer, OrphanClaim, PlayerId, Revision, RoomClaim, RoomEpoch,

@@ -8,7 +8,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::values::{one_or_many, whole_number};
+use super::{
+    redis::RedisUrl,
+    values::{one_or_many, whole_number},
+};
 
 /// Runs one game server in the foreground.
 ///
@@ -45,7 +48,7 @@ pub(crate) struct NodeArguments {
     /// Health, status and metrics address [default: 127.0.0.1:9400]
     #[arg(long, env = "ROOMRAFT_OPS", value_name = "IP:PORT")]
     pub(crate) ops: Option<String>,
-    /// This node's data [default: ./roomraft-data/NAME]
+    /// This node's data; on redis its name for Redis alone [default: ./roomraft-data/NAME]
     #[arg(long, env = "ROOMRAFT_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// File with the cluster secret, 16 bytes or more; `ROOMRAFT_SECRET` may hold the secret itself instead
@@ -70,10 +73,44 @@ pub(crate) struct NodeArguments {
     /// The backend: raft, memory or redis [default: raft]
     #[arg(long, env = "ROOMRAFT_ADAPTER", value_name = "KIND")]
     pub(crate) adapter: Option<String>,
-    /// Redis servers, separated by commas, with --adapter redis
+    /// One Redis server (redis:// or rediss://, user and password in it or apart), or nodes of one Redis Cluster,
+    /// separated by commas; better as a variable where it holds a password
     #[arg(long, env = "ROOMRAFT_REDIS_URL", value_name = "URL,…", value_delimiter = ',', hide_env_values = true)]
     #[serde(deserialize_with = "one_or_many")]
-    pub(crate) redis_url: Option<Vec<String>>,
+    pub(crate) redis_url: Option<Vec<RedisUrl>>,
+    /// Redis's user, over that of the URL
+    #[arg(long, env = "ROOMRAFT_REDIS_USER", value_name = "NAME")]
+    pub(crate) redis_user: Option<String>,
+    /// File with Redis's password, over that of the URL; `ROOMRAFT_REDIS_PASSWORD` may hold the password itself instead
+    #[arg(long, env = "ROOMRAFT_REDIS_PASSWORD_FILE", value_name = "FILE")]
+    pub(crate) redis_password_file: Option<PathBuf>,
+    /// PEM file of the authority that Redis's certificate comes from, with rediss:// [default: the system's]
+    #[arg(long, env = "ROOMRAFT_REDIS_CA", value_name = "FILE")]
+    pub(crate) redis_ca: Option<PathBuf>,
+    /// PEM file of a certificate to show to Redis
+    #[arg(long, env = "ROOMRAFT_REDIS_CERT", value_name = "FILE")]
+    pub(crate) redis_cert: Option<PathBuf>,
+    /// PEM file of its private key
+    #[arg(long, env = "ROOMRAFT_REDIS_KEY", value_name = "FILE")]
+    pub(crate) redis_key: Option<PathBuf>,
+    /// What the names of all keys and channels in Redis begin with [default: dist:]
+    #[arg(long, env = "ROOMRAFT_REDIS_PREFIX", value_name = "TEXT")]
+    pub(crate) redis_prefix: Option<String>,
+    /// The Pub/Sub channel of events, after the prefix [default: distributed:events]
+    #[arg(long, env = "ROOMRAFT_REDIS_CHANNEL", value_name = "NAME")]
+    pub(crate) redis_channel: Option<String>,
+    /// Over how many slots of a Redis Cluster a room type is spread; the same on every server [default: 1]
+    #[arg(long, env = "ROOMRAFT_REDIS_SHARDS", value_name = "N", value_parser = whole_number, allow_negative_numbers = true)]
+    pub(crate) redis_shards: Option<i64>,
+    /// How long a call to Redis is tried [default: 5000]
+    #[arg(long, env = "ROOMRAFT_REDIS_CALL_MAX_MS", value_name = "MS", value_parser = whole_number, allow_negative_numbers = true)]
+    pub(crate) redis_call_max_ms: Option<i64>,
+    /// How long Redis keeps a room that has an owner and is neither changed nor saved; 0 = for ever [default: 0]
+    #[arg(long, env = "ROOMRAFT_ROOM_TTL_MS", value_name = "MS", value_parser = whole_number, allow_negative_numbers = true)]
+    pub(crate) room_ttl_ms: Option<i64>,
+    /// How long Redis keeps the snapshot of a room that nobody runs; 0 = for ever [default: 86400000]
+    #[arg(long, env = "ROOMRAFT_SNAPSHOT_TTL_MS", value_name = "MS", value_parser = whole_number, allow_negative_numbers = true)]
+    pub(crate) snapshot_ttl_ms: Option<i64>,
     /// PEM file of the gateway's certificate: players connect over wss://
     #[arg(long, env = "ROOMRAFT_GATEWAY_TLS_CERT", value_name = "FILE")]
     pub(crate) gateway_tls_cert: Option<PathBuf>,
@@ -140,7 +177,7 @@ pub(crate) struct NodeArguments {
     /// The longest time for moving one room [default: 10000]
     #[arg(long, env = "ROOMRAFT_MIGRATION_TIMEOUT_MS", value_name = "MS", value_parser = whole_number, allow_negative_numbers = true)]
     pub(crate) migration_timeout_ms: Option<i64>,
-    /// A server's lease on the memory backend [default: 15000]
+    /// A server's lease on the memory and redis backends [default: 15000 on memory, 30000 on redis]
     #[arg(long, env = "ROOMRAFT_SERVER_TTL_MS", value_name = "MS", value_parser = whole_number, allow_negative_numbers = true)]
     pub(crate) server_ttl_ms: Option<i64>,
     /// How often the memory backend looks for servers whose lease has ended [default: 5000]

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod error;
+mod redis;
 mod secret;
 mod values;
 
@@ -28,7 +29,7 @@ pub(crate) use self::{
     values::{RelaySpec, host_port},
 };
 use crate::{
-    adapter::MemoryOptions,
+    adapter::{MemoryOptions, RedisOptions},
     gateway::{GatewayConfig, GatewayTls},
     model::{RoomType, ServerId},
     quic::ClusterSecurity,
@@ -73,6 +74,8 @@ pub(crate) struct TlsFiles {
 pub(crate) enum Backend {
     Raft(Box<RaftConfig>),
     Memory(MemoryOptions),
+    /// With the folder that keeps who the node is.
+    Redis(Box<RedisOptions>, PathBuf),
 }
 
 /// The form of the log lines.
@@ -116,7 +119,7 @@ impl NodeConfig {
                 ClusterSecurity::Secret(secret) => Some(secret.ops_token()),
                 ClusterSecurity::Pem { .. } => None,
             },
-            Backend::Memory(_) => None,
+            Backend::Memory(_) | Backend::Redis(..) => None,
         };
         self.ops_token.clone().or_else(from_secret)
     }
@@ -264,10 +267,7 @@ fn backend(given: &NodeArguments, server_id: &ServerId) -> Result<Backend, Confi
                 time("ttl-check-interval-ms", check, options.ttl_check_interval, 10..=HOUR_MS)?;
             Ok(Backend::Memory(options))
         }
-        Kind::Redis => {
-            let mend = "use raft or memory";
-            Err(ConfigError::flag("adapter", "this build has no redis adapter", mend))
-        }
+        Kind::Redis => Ok(Backend::Redis(Box::new(redis::redis(given)?), data_dir(given, server_id)?)),
     }
 }
 
@@ -331,7 +331,8 @@ fn security(given: &NodeArguments) -> Result<ClusterSecurity, ConfigError> {
         (None, None) => {}
     }
     secret(given.secret_file.as_deref())?.map(ClusterSecurity::Secret).ok_or_else(|| {
-        let mend = "make a secret with `roomraft cert secret > FILE`, or give --ca --cert --key, or --adapter memory";
+        let mend =
+            "make a secret with `roomraft cert secret > FILE`, or give --ca --cert --key, or --adapter memory or redis";
         ConfigError::flag("secret-file", "missing on the raft adapter", mend)
     })
 }

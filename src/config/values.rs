@@ -142,17 +142,22 @@ pub(crate) fn whole_number(text: &str) -> Result<i64, String> {
 }
 
 /// A list that may be written as one text in TOML.
-pub(crate) fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+pub(crate) fn one_or_many<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: From<String>,
+{
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "a text or a list of texts")]
     enum OneOrMany {
         One(String),
         Many(Vec<String>),
     }
-    Ok(Option::deserialize(deserializer)?.map(|value| match value {
+    let given = Option::deserialize(deserializer)?.map(|value| match value {
         OneOrMany::One(one) => vec![one],
         OneOrMany::Many(many) => many,
-    }))
+    });
+    Ok(given.map(|texts| texts.into_iter().map(T::from).collect()))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 mod backend;
 mod control;
 mod fault;
+mod identity;
 mod signal;
 mod view;
 
@@ -31,7 +32,7 @@ use crate::{
     model::ServerId,
     ops::{OpsListener, OpsState, OpsToken, install_metrics},
     room::{RelayRoom, RoomConfig},
-    server::{Distributed, Server},
+    server::{Distributed, Server, ServerError},
 };
 
 /// What a node says once it serves players.
@@ -87,7 +88,7 @@ impl Node {
         let listener = OpsListener::bind(config.ops).await;
         let listener = listener.map_err(|source| NodeFault::Listen { flag: "ops", address: config.ops, source })?;
         let ops_address = listener.address().map_err(|error| NodeFault::Other(format!("--ops: {error}")))?;
-        let backing = Backing::new(&config.backend);
+        let backing = Backing::new(&config.backend)?;
         let adapter = backing.adapter();
         let server = Arc::new(server(config, Arc::clone(&adapter)).await?);
         let left = CancellationToken::new();
@@ -106,6 +107,7 @@ impl Node {
 
     /// Lets players in; returns only by a fault.
     async fn serve(&self, config: &NodeConfig, ready: impl FnOnce(&Ready)) -> Result<(), NodeFault> {
+        self.backing.reach().await.map_err(ServerError::from)?;
         self.server.start().await?;
         ready(&Ready { server_id: config.server_id.clone(), gateway: self.server.address(), ops: self.ops_address });
         Err(NodeFault::Backend(self.backing.fault().await))

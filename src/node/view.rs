@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use crate::{
     adapter::{Consistency, DistributedAdapter, RaftAdapter},
-    model::ServerId,
+    model::{NodeId, ServerId},
     ops::{ClusterStatus, MemberStatus, NodeView, Role},
     raft::{self, RaftRole, RaftStatus},
     room::DistributedRoomManager,
@@ -20,13 +20,16 @@ const ANSWER_TIME: Duration = Duration::from_secs(1);
 pub(super) struct PlainView {
     pub(super) adapter: Arc<dyn DistributedAdapter>,
     pub(super) manager: DistributedRoomManager,
+    /// What the backend knows this process by, if it has a name for it.
+    pub(super) node_id: Option<NodeId>,
 }
 
 #[async_trait]
 impl NodeView for PlainView {
     async fn cluster(&self) -> ClusterStatus {
         let answer = timeout(ANSWER_TIME, self.adapter.servers(Consistency::Linearizable)).await;
-        ClusterStatus { quorum: matches!(answer, Ok(Ok(_))), ..ClusterStatus::default() }
+        let node_id = self.node_id.map(|node_id| node_id.to_string());
+        ClusterStatus { node_id, quorum: matches!(answer, Ok(Ok(_))), ..ClusterStatus::default() }
     }
 
     async fn readiness(&self) -> Result<(), String> {

@@ -22,7 +22,19 @@ fn a_bad_flag_is_refused_in_one_line_that_names_it() {
         ("node --adapter memory surplus", &["surplus"]),
         ("node --adapter", &["--adapter"]),
         ("node --adapter carrier-pigeon", &["--adapter", "carrier-pigeon", "raft, memory"]),
-        ("node --adapter redis --redis-url redis://127.0.0.1", &["--adapter", "no redis adapter"]),
+        ("node --adapter redis", &["--redis-url", "missing", "ROOMRAFT_REDIS_URL"]),
+        ("node --adapter redis --redis-url http://127.0.0.1", &["--redis-url", "number 1", "redis://"]),
+        ("node --adapter redis --redis-url redis://a,carrier:pigeon", &["--redis-url", "number 2"]),
+        ("node --adapter redis --redis-url redis://a --redis-shards 65", &["--redis-shards", "1 to 64"]),
+        ("node --adapter redis --redis-url redis://a --redis-prefix a{b}", &["--redis-prefix", "without"]),
+        ("node --adapter redis --redis-url redis://a --redis-channel a{b}", &["--redis-channel", "without"]),
+        ("node --adapter redis --redis-url redis://a --server-ttl-ms 99", &["--server-ttl-ms", "100 to"]),
+        ("node --adapter redis --redis-url redis://a --room-ttl-ms -1", &["--room-ttl-ms", "0 to"]),
+        ("node --adapter redis --redis-url redis://a --snapshot-ttl-ms -1", &["--snapshot-ttl-ms", "0 to"]),
+        ("node --adapter redis --redis-url redis://a --redis-call-max-ms 0", &["--redis-call-max-ms"]),
+        ("node --adapter redis --redis-url rediss://a --redis-ca /nonexistent/ca", &["--redis-ca", "/nonexistent/ca"]),
+        ("node --adapter redis --redis-url rediss://a --redis-cert a.pem", &["--redis-key", "missing"]),
+        ("node --adapter redis --redis-url redis://a --redis-password-file /nonexistent/p", &["--redis-password-file"]),
         ("node --adapter memory --capacity -5", &["--capacity", "-5", "1 to"]),
         ("node --adapter memory --capacity 0", &["--capacity", "1 to"]),
         ("node --adapter memory --capacity many", &["--capacity", "many", "whole number"]),
@@ -105,6 +117,16 @@ fn a_short_secret_is_refused_and_never_shown() {
     let told = ended(told.expect("it starts"));
     assert_refused("a short secret", &told, &["secret", "16"]);
     assert!(!told.stderr.contains("hunter2"), "{}", told.stderr);
+}
+
+#[test]
+fn a_password_in_a_bad_redis_url_is_never_shown() {
+    let arguments = ["node", "--adapter", "redis", "--redis-url"];
+    let told = run(&[&arguments[..], &["reddis://me:hunter2@127.0.0.1"]].concat());
+    assert_refused("a bad URL", &told, &["--redis-url"]);
+    assert!(!told.stderr.contains("hunter2"), "{}", told.stderr);
+    let help = roomraft().args(["node", "--help"]).env("ROOMRAFT_REDIS_URL", "redis://me:hunter2@127.0.0.1").output();
+    assert!(!ended(help.expect("it starts")).stdout.contains("hunter2"), "the help shows no value");
 }
 
 #[test]

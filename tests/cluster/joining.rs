@@ -1,49 +1,18 @@
 //! Joins through several gateways at once, by players that know nothing of each other.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::support::{
-    player::{CallError, Place, Player},
+    crowd::{crowd, rooms_of},
+    player::{Place, Player},
     process::Cluster,
     wait::until,
 };
 
 const PLAYERS: usize = 1_000;
 const SEATS: usize = 4;
-
-/// How many handshakes are under way at once, so that the test's own sockets are not what fails.
-const HANDSHAKES: usize = 128;
-
-type Joined = Result<(Player, Place), CallError>;
-
-/// Sends players to the gateways in turn, all at once.
-fn crowd(gateways: &[String], count: usize) -> JoinSet<(usize, Joined)> {
-    let gate = Arc::new(Semaphore::new(HANDSHAKES));
-    let mut joins = JoinSet::new();
-    for n in 0..count {
-        let (gate, gateway) = (Arc::clone(&gate), gateways[n % gateways.len()].clone());
-        joins.spawn(async move {
-            let _permit = gate.acquire().await;
-            (n, Player::join(&gateway, "arena").await)
-        });
-    }
-    joins
-}
-
-fn rooms_of(places: &[Place]) -> BTreeMap<&str, BTreeSet<&str>> {
-    let mut rooms: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for place in places {
-        let new = rooms.entry(&place.room_id).or_default().insert(&place.player_id);
-        assert!(new, "player {} sits in room {} twice", place.player_id, place.room_id);
-    }
-    rooms
-}
 
 /// The seats taken in each live room, as the registry has them.
 async fn registered(cluster: &Cluster) -> Result<BTreeMap<String, usize>, String> {

@@ -8,8 +8,11 @@
     reason = "a test fails by a panic"
 )]
 
+pub mod crowd;
 pub mod network;
 pub mod player;
 pub mod ports;
 pub mod process;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod wait;

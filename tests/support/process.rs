@@ -26,6 +26,7 @@ pub struct Node {
     pub ops: String,
     pub data_dir: PathBuf,
     arguments: Vec<String>,
+    variables: Vec<(String, String)>,
     /// What its points of failure do, in the words of the crate `fail`.
     pub failpoints: String,
     /// An ignored test of this very binary that serves instead of the crate's binary.
@@ -45,6 +46,7 @@ impl Node {
             ops: address(),
             data_dir: folder.join(server_id),
             arguments: Vec::new(),
+            variables: Vec::new(),
             failpoints: String::new(),
             stand_in: None,
             log: folder.join(format!("{server_id}.log")),
@@ -55,6 +57,12 @@ impl Node {
     /// Further arguments for each start.
     pub fn with(mut self, arguments: &[&str]) -> Self {
         self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+
+    /// A variable of the environment for each start.
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -83,6 +91,7 @@ impl Node {
         };
         let child = command
             .env("FAILPOINTS", &self.failpoints)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)

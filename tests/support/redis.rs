@@ -1,34 +1,45 @@
 //! Redis servers of a test's own, on free ports; they end with the value that holds them.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of this module")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
 
 use std::{
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use tempfile::TempDir;
 
-use crate::ports::free_port;
+use super::ports::free_port;
 
-/// One `redis-server` process.
+/// How long a server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One `redis-server` process with a folder of its own.
 pub struct RedisServer {
     pub port: u16,
     process: Child,
     folder: TempDir,
+    arguments: Vec<String>,
 }
 
 impl RedisServer {
     /// Starts one with further arguments and waits until it answers.
     pub fn start(arguments: &[&str]) -> Self {
-        Self::start_with(|| arguments.iter().map(ToString::to_string).collect())
+        Self::start_with(|_, _| arguments.iter().map(ToString::to_string).collect())
     }
 
-    /// The same with arguments that are made anew where a port turns out to be taken.
-    fn start_with(arguments: impl Fn() -> Vec<String>) -> Self {
+    /// The same with arguments that depend on its folder and its port, made anew where a port turns out to be taken.
+    pub fn start_with(arguments: impl Fn(&Path, u16) -> Vec<String>) -> Self {
         loop {
-            let (port, folder, arguments) = (free_port(), tempfile::tempdir().unwrap(), arguments());
-            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            let mut server = Self { port, process: spawn(port, folder.path(), &arguments), folder };
+            let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
+            let arguments = arguments(folder.path(), port);
+            let process = spawn(port, folder.path(), &arguments);
+            let mut server = Self { port, process, folder, arguments };
             if server.answers() {
                 return server;
             }
@@ -39,23 +50,37 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Runs one command by `redis-cli` and gives what it prints.
     pub fn cli(&self, arguments: &[&str]) -> String {
-        let output = Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(arguments).output().unwrap();
+        let mut command = Command::new("redis-cli");
+        command.args(["-p", &self.port.to_string()]).args(arguments);
+        if let Some(place) = self.arguments.iter().position(|argument| argument == "--requirepass") {
+            command.env("REDISCLI_AUTH", &self.arguments[place + 1]);
+        }
+        if self.arguments.iter().any(|argument| argument == "--tls-port") {
+            command.args(["--tls", "--insecure"]);
+        }
+        let output = command.output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     }
 
-    pub fn pid(&self) -> u32 {
-        self.process.id()
+    /// Sends its process a signal.
+    pub fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.process.id()).unwrap();
+        kill(Pid::from_raw(id), signal).unwrap();
     }
 
-    /// Ends it as a crash does, and starts it again on its port and its data.
-    pub fn kill_and_restart(&mut self, arguments: &[&str]) {
-        self.kill();
-        self.process = spawn(self.port, self.folder.path(), arguments);
+    /// Starts it again on its port and its data, after [`kill`](Self::kill).
+    pub fn restart(&mut self) {
+        self.process = spawn(self.port, self.folder.path(), &self.arguments);
         assert!(self.answers(), "redis-server starts again on port {}", self.port);
     }
 
+    /// Ends it as a crash does.
     pub fn kill(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -63,7 +88,7 @@ impl RedisServer {
 
     /// Waits until it answers; `false` where it has ended instead.
     fn answers(&mut self) -> bool {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let answer = self.cli(&["ping"]);
             let has_ended = self.process.try_wait().unwrap().is_some();
@@ -82,7 +107,7 @@ impl Drop for RedisServer {
     }
 }
 
-fn spawn(port: u16, folder: &std::path::Path, arguments: &[&str]) -> Child {
+fn spawn(port: u16, folder: &Path, arguments: &[String]) -> Child {
     Command::new("redis-server")
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
         .arg(folder)
@@ -100,7 +125,7 @@ pub struct RedisCluster {
 
 impl RedisCluster {
     pub fn start() -> Self {
-        let arguments = || {
+        let arguments = |_: &Path, _| {
             // By default its bus has the port plus 10,000, which may be somebody's.
             let bus = free_port().to_string();
             let fixed = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port"];
@@ -123,6 +148,22 @@ impl RedisCluster {
             }
         }
         Self { servers }
+    }
+
+    /// The place of the node that owns a key.
+    pub fn owner(&self, key: &str) -> usize {
+        let slot: u32 = self.servers[0].cli(&["cluster", "keyslot", key]).trim().parse().unwrap();
+        let owns = |server: &&RedisServer| {
+            let nodes = server.cli(&["cluster", "nodes"]);
+            let own = nodes.lines().find(|line| line.contains("myself") && line.contains("master"));
+            own.is_some_and(|line| {
+                line.split(' ')
+                    .skip(8)
+                    .filter_map(|range| range.split_once('-'))
+                    .any(|(first, last)| (first.parse::<u32>().unwrap()..=last.parse().unwrap()).contains(&slot))
+            })
+        };
+        self.servers.iter().position(|server| owns(&server)).expect("the slot has an owner")
     }
 
     pub fn urls(&self) -> Vec<String> {

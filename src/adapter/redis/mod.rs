@@ -42,6 +42,8 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 pub use self::options::{RedisOptions, RedisTls};
+#[cfg(feature = "cli")]
+pub(crate) use self::options::{name_problem, urls_problem};
 use self::{
     bus::Bus,
     core::{Core, arguments},

@@ -90,8 +90,7 @@ impl RedisOptions {
 
     fn problem(&self) -> Option<String> {
         let named = |what, name: &str| {
-            let bad = name.len() > NAME_BYTES_MAX || name.contains(|c: char| c.is_control() || matches!(c, '{' | '}'));
-            bad.then(|| format!("the {what} {name:?} is not usable: at most {NAME_BYTES_MAX} bytes, without {{ and }}"))
+            name_problem(name).map(|problem| format!("the {what} {name:?} is not usable: {problem}"))
         };
         if self.channel.is_empty() {
             return Some("the channel has no name: give one such as distributed:events".to_owned());
@@ -117,6 +116,12 @@ impl RedisOptions {
     pub(super) fn node_channel(&self, node: NodeId) -> String {
         format!("{}{}:{node}", self.prefix, self.channel)
     }
+}
+
+/// What is wrong with a prefix or the name of a channel.
+pub(crate) fn name_problem(name: &str) -> Option<String> {
+    let bad = name.len() > NAME_BYTES_MAX || name.contains(|c: char| c.is_control() || matches!(c, '{' | '}'));
+    bad.then(|| format!("give at most {NAME_BYTES_MAX} bytes, without {{ and }}"))
 }
 
 /// What is wrong with these URLs, said without their passwords.
