@@ -4,7 +4,7 @@
 //! clock that the test moves. After each operation what the callers got and everything that can be read must be the
 //! same, but for names and epochs; at the end the events of each room and server must be too.
 #![allow(unreachable_pub, missing_docs, reason = "nobody sees the items of a test binary")]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod both;
 mod lossy;
