@@ -8,23 +8,31 @@ use std::{
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::bench::{child::Child, raft_node};
+use super::{
+    bench::{
+        child::{Child, processor_time},
+        raft_node,
+    },
+    redis_server::RedisServer,
+};
 
 /// What keeps the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
     /// Three Raft nodes with their data on disk.
     Raft,
+    /// Three servers on one `redis-server`.
+    Redis,
     /// One server alone.
     Memory,
 }
 
 impl Backend {
-    pub const ALL: [Self; 2] = [Self::Raft, Self::Memory];
+    pub const ALL: [Self; 3] = [Self::Raft, Self::Redis, Self::Memory];
 
     fn servers(self) -> usize {
         match self {
-            Self::Raft => 3,
+            Self::Raft | Self::Redis => 3,
             Self::Memory => 1,
         }
     }
@@ -34,6 +42,7 @@ impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Raft => "raft",
+            Self::Redis => "redis",
             Self::Memory => "memory",
         })
     }
@@ -44,6 +53,7 @@ pub struct Fleet {
     servers: Vec<Child>,
     gateways: Vec<String>,
     rooms: usize,
+    redis: Option<RedisServer>,
     _folder: TempDir,
 }
 
@@ -51,8 +61,10 @@ impl Fleet {
     /// Starts the servers and waits until they serve players.
     pub fn start(backend: Backend) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let redis = (backend == Backend::Redis).then(|| RedisServer::start(&[]));
         let roles = raft_node::roles(backend.servers(), folder.path()).into_iter().map(|mut role| {
             role["backend"] = json!(backend.to_string());
+            role["redis"] = json!(redis.as_ref().map(RedisServer::url));
             role
         });
         let mut servers: Vec<Child> = roles.map(|role| Child::start(&role)).collect();
@@ -61,7 +73,7 @@ impl Fleet {
             server.answer().as_str().expect("an address").to_owned()
         });
         let gateways = gateways.collect();
-        Self { servers, gateways, rooms: 0, _folder: folder }
+        Self { servers, gateways, rooms: 0, redis, _folder: folder }
     }
 
     /// Where players connect.
@@ -90,8 +102,9 @@ impl Fleet {
         first.answer().as_f64().expect("a number")
     }
 
-    /// The processor time in seconds that the servers have used together.
+    /// The processor time in seconds that the servers have used together, Redis included.
     pub fn processor_time(&self) -> f64 {
-        self.servers.iter().map(Child::processor_time).sum()
+        let redis = self.redis.as_ref().map_or(0.0, |redis| processor_time(&redis.pid().to_string()));
+        self.servers.iter().map(Child::processor_time).sum::<f64>() + redis
     }
 }

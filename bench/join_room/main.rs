@@ -8,18 +8,28 @@
 //! measured in turns: one has no rooms but those of the callers, the other so many besides, all full.
 //!
 //! ```sh
-//! cargo bench --bench join_room                      # raft and memory; 64 callers
+//! cargo bench --bench join_room                      # 64 callers; Redis where redis-server is installed
 //! cargo bench --bench join_room -- --quick --json
 //! cargo bench --bench join_room -- --callers 256
 //! TMPDIR=/dev/shm cargo bench --bench join_room      # the same without a disk
 //! ```
-#![allow(clippy::expect_used, clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports by printing")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark reports by printing"
+)]
 #![allow(missing_docs, missing_debug_implementations, unreachable_pub, reason = "nobody links a benchmark")]
 
 #[path = "../support/mod.rs"]
 mod bench;
 mod callers;
 mod fleet;
+#[path = "../../tests/support/ports.rs"]
+mod ports;
+#[path = "../../tests/support/redis.rs"]
+mod redis_server;
 mod server;
 
 use std::{process::ExitCode, time::Duration};
@@ -47,6 +57,10 @@ fn main() -> ExitCode {
     eprintln!("before: {}", Conditions::now());
     let mut figures = Vec::new();
     for backend in Backend::ALL {
+        if backend == Backend::Redis && !redis_server::is_installed() {
+            eprintln!("redis takes no part: install redis-server");
+            continue;
+        }
         figures.extend(measure(backend, &options));
     }
     eprintln!("after:  {}", Conditions::now());
@@ -61,19 +75,20 @@ fn measure(backend: Backend, options: &Options) -> Vec<Figure> {
     let seconds = Duration::from_secs(options.number("--seconds", 1, 3) as u64);
     let steps: &[usize] = if options.quick { &[10_000, 100_000] } else { &[1_000, 10_000, 100_000] };
     let (mut empty, mut full) = (Fleet::start(backend), Fleet::start(backend));
-    let (mut of_empty, mut of_full) = (Callers::connect(&empty, callers), Callers::connect(&full, callers));
-    // A first slice of each warms up and is not counted.
-    of_empty.run(&mut empty, seconds);
-    of_full.run(&mut full, seconds);
     let mut figures = Vec::new();
     let mut all_empty = Vec::new();
     for rooms in steps {
         let filled = full.fill(*rooms);
         eprintln!("{backend}: {rooms} rooms registered, after {:.1} s more", filled.as_secs_f64());
+        let (mut of_empty, mut of_full) = (Callers::connect(&empty, callers), Callers::connect(&full, callers));
         let (mut peer, mut ours) = (Vec::new(), Vec::new());
-        for _ in 0..turns {
-            peer.push(of_empty.run(&mut empty, seconds));
-            ours.push(of_full.run(&mut full, seconds));
+        // The first turn warms up and is not counted.
+        for turn in 0..=turns {
+            let slices = (of_empty.run(&mut empty, seconds), of_full.run(&mut full, seconds));
+            if turn > 0 {
+                peer.push(slices.0);
+                ours.push(slices.1);
+            }
         }
         report(&mut figures, &format!("{backend}/rooms={rooms}"), &ours, Some(&peer));
         all_empty.extend(peer);

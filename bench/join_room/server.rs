@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use roomraft::{
-    adapter::{DistributedAdapter, MemoryAdapter, RaftAdapter},
+    adapter::{DistributedAdapter, MemoryAdapter, RaftAdapter, RedisAdapter, RedisOptions},
     gateway::GatewayConfig,
     model::{
         Metadata, NewRoom, NewServer, NodeId, PlayerId, RoomState, RoomType, RoomTypeSpec, SeatId, SeatRequest,
@@ -75,6 +75,9 @@ async fn start(role: &Value, adapter: Arc<dyn DistributedAdapter>) -> Server {
 fn backend(role: &Value) -> (Arc<dyn DistributedAdapter>, Option<Arc<RaftAdapter>>) {
     if role["backend"] == "memory" {
         return (Arc::new(MemoryAdapter::default()), None);
+    }
+    if let Some(url) = role["redis"].as_str() {
+        return (Arc::new(RedisAdapter::new(RedisOptions::new([url]))), None);
     }
     let adapter = raft_node::adapter(role);
     (Arc::clone(&adapter) as _, Some(adapter))

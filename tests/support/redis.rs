@@ -19,6 +19,11 @@ use super::ports::free_port;
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Whether there is a `redis-server` to start.
+pub fn is_installed() -> bool {
+    Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
 /// One `redis-server` process with a folder of its own.
 pub struct RedisServer {
     pub port: u16,
