@@ -53,6 +53,20 @@ pub enum SeatTarget {
         /// What a new room's `on_create` gets, as JSON text of 16 KiB at most.
         options: String,
     },
+    /// A room of a type as near as can be: in each tier of servers an open room, else a new one;
+    /// where no tier has either, an open room anywhere.
+    Nearest {
+        /// The kind of room.
+        room_type: RoomType,
+        /// Only rooms with these attributes; a new room gets them.
+        metadata: Metadata,
+        /// Servers that are equally good, the best tier first; 8 servers at most in all. In a tier the
+        /// caller's own open rooms come first, then the oldest open one, then a new one on the first
+        /// server that is online, has room left and serves the type.
+        tiers: Vec<Vec<ServerId>>,
+        /// What a new room's `on_create` gets, as JSON text of 16 KiB at most.
+        options: String,
+    },
 }
 
 /// A wish for one seat.

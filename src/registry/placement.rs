@@ -1,8 +1,9 @@
 //! Which room a player gets who asks for a type: an open one, or a new one on the best server that has room.
 //!
 //! The order is: the oldest open room of the caller's own server; a held seat that the player lost
-//! on the way here; the oldest open room anywhere; a new room. All in the one command that also
-//! takes the seat, so that two joins at once cannot both find the last seat, nor both make a room.
+//! on the way here; the oldest open room anywhere; a new room. Where nearness counts, an open room or
+//! a new one in each tier of servers, the nearest first. All in the one command that also takes the
+//! seat, so that two joins at once cannot both find the last seat, nor both make a room.
 
 use std::sync::Arc;
 
@@ -14,33 +15,93 @@ use super::{
     limits,
     records::{Room, RoomNumber, Server},
 };
-use crate::model::{Metadata, NewRoom, RoomState, RoomType, SeatId, SeatRequest, SeatTarget, ServerId};
+use crate::model::{Metadata, NewRoom, RoomState, RoomType, SeatId, SeatRequest, ServerId};
+
+/// The kind of room that is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish<'a> {
+    pub(super) room_type: &'a RoomType,
+    pub(super) metadata: &'a Metadata,
+    pub(super) options: &'a str,
+}
+
+impl Wish<'_> {
+    fn check(self, candidates: usize) -> Result<(), Rejection> {
+        limits::candidates(candidates)?;
+        limits::metadata("the wanted metadata", self.metadata)?;
+        limits::options(self.options)
+    }
+}
 
 impl Registry {
-    pub(super) fn reserve_by_type(&mut self, effects: &mut Effects, request: &SeatRequest) -> Outcome {
-        let SeatTarget::Type { room_type, metadata, candidates, options } = &request.target else {
-            return Err(Rejection::Invalid("the target is not a type".to_owned()).into());
-        };
-        limits::candidates(candidates.len())?;
-        limits::metadata("the wanted metadata", metadata)?;
-        limits::options(options)?;
+    pub(super) fn reserve_by_type(
+        &mut self,
+        effects: &mut Effects,
+        request: &SeatRequest,
+        wish: Wish<'_>,
+        candidates: &[ServerId],
+    ) -> Outcome {
+        wish.check(candidates.len())?;
+        let Wish { room_type, metadata, .. } = wish;
         if let Some(number) = self.open_room_of(&request.caller.server_id, room_type, metadata) {
             return self.take_seat(effects, number, request, false);
         }
-        if let Some(number) = self.held_room_of(request, room_type)
-            && self.adopt_in(effects, request, number)
-        {
+        if self.adopt(effects, request, room_type) {
             return self.reserve_seat(effects, request);
         }
         if let Some(number) = self.open_room(room_type, metadata) {
             return self.take_seat(effects, number, request, false);
         }
-        let Some(server) = self.first_fit(room_type, candidates) else {
-            return Err(Rejection::NoCapacity(room_type.clone()).into());
-        };
-        let server = Arc::clone(server);
-        let number = self.make_room(effects, &server, &new_room(&server, room_type, metadata, options))?;
-        self.take_seat(effects, number, request, true)
+        self.reserve_in_new(effects, request, wish, candidates)
+            .unwrap_or_else(|| Err(Rejection::NoCapacity(room_type.clone()).into()))
+    }
+
+    /// Tier by tier; a held seat of the player's comes before all.
+    pub(super) fn reserve_nearest(
+        &mut self,
+        effects: &mut Effects,
+        request: &SeatRequest,
+        wish: Wish<'_>,
+        tiers: &[Vec<ServerId>],
+    ) -> Outcome {
+        wish.check(tiers.iter().map(Vec::len).sum())?;
+        let Wish { room_type, metadata, .. } = wish;
+        if self.adopt(effects, request, room_type) {
+            return self.reserve_seat(effects, request);
+        }
+        let caller = &request.caller.server_id;
+        for tier in tiers {
+            let own = tier.contains(caller).then(|| self.open_room_of(caller, room_type, metadata)).flatten();
+            let open = |server_id| self.open_room_of(server_id, room_type, metadata);
+            if let Some(number) = own.or_else(|| tier.iter().filter_map(open).min()) {
+                return self.take_seat(effects, number, request, false);
+            }
+            if let Some(outcome) = self.reserve_in_new(effects, request, wish, tier) {
+                return outcome;
+            }
+        }
+        match self.open_room(room_type, metadata) {
+            Some(number) => self.take_seat(effects, number, request, false),
+            None => Err(Rejection::NoCapacity(room_type.clone()).into()),
+        }
+    }
+
+    /// A seat in a new room on the first server that can take one; none where none can.
+    fn reserve_in_new(
+        &mut self,
+        effects: &mut Effects,
+        request: &SeatRequest,
+        wish: Wish<'_>,
+        candidates: &[ServerId],
+    ) -> Option<Outcome> {
+        let server = Arc::clone(self.first_fit(wish.room_type, candidates)?);
+        let number = self.make_room(effects, &server, &new_room(&server, wish));
+        Some(number.map_err(Into::into).and_then(|number| self.take_seat(effects, number, request, true)))
+    }
+
+    /// Where the request's origin has a held seat of this type on the caller's server, the requester takes it up.
+    fn adopt(&mut self, effects: &mut Effects, request: &SeatRequest, room_type: &RoomType) -> bool {
+        self.held_room_of(request, room_type).is_some_and(|number| self.adopt_in(effects, request, number))
     }
 
     /// The oldest open room of a type with these attributes.
@@ -88,7 +149,8 @@ impl Registry {
 }
 
 /// A room as its type's server describes it, with the attributes that the request adds.
-fn new_room(server: &Server, room_type: &RoomType, wanted: &Metadata, options: &str) -> NewRoom {
+fn new_room(server: &Server, wish: Wish<'_>) -> NewRoom {
+    let Wish { room_type, metadata: wanted, options } = wish;
     let spec = server.registration.room_types.get(room_type);
     let metadata = match spec.map(|spec| &spec.metadata) {
         Some(own) if wanted.is_empty() => own.clone(),

@@ -4,6 +4,7 @@ use super::{
     Registry, Rejection, Reply,
     effects::{Effects, Outcome, Refusal},
     limits,
+    placement::Wish,
     records::{Room, RoomNumber},
 };
 use crate::model::{
@@ -20,7 +21,14 @@ impl Registry {
         }
         match &request.target {
             SeatTarget::Room(room_id) => self.reserve_in_room(effects, request, room_id),
-            SeatTarget::Type { .. } => self.reserve_by_type(effects, request),
+            SeatTarget::Type { room_type, metadata, candidates, options } => {
+                let wish = Wish { room_type, metadata, options };
+                self.reserve_by_type(effects, request, wish, candidates)
+            }
+            SeatTarget::Nearest { room_type, metadata, tiers, options } => {
+                let wish = Wish { room_type, metadata, options };
+                self.reserve_nearest(effects, request, wish, tiers)
+            }
         }
     }
 

@@ -57,7 +57,8 @@ macro_rules! contract {
                     a_consumed_reservation_is_counted_once, a_count_never_goes_below_zero,
                     an_away_seat_waits_for_its_player, a_failed_create_leaves_nothing_behind,
                     wanted_metadata_is_met_or_given, joining_by_id_says_why_not,
-                    a_lost_reservation_is_taken_up_by_its_origin;
+                    a_lost_reservation_is_taken_up_by_its_origin, the_nearest_room_is_joined_or_made,
+                    a_tier_prefers_the_callers_own_rooms;
                 seat_races: one_free_seat_fifty_joins, finding_and_creating_are_one_step, a_room_is_never_overfull,
                     a_full_room_is_followed_by_one_new_room;
                 snapshots: the_last_snapshot_is_loaded_on_every_handle, an_older_snapshot_is_refused,

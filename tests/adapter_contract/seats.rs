@@ -190,3 +190,52 @@ pub async fn a_lost_reservation_is_taken_up_by_its_origin(cluster: &Cluster) {
     assert_eq!(adopted.seat.state, SeatState::Joined);
     assert_eq!(counts(cluster, &adopted).await, (2, 2));
 }
+
+pub async fn the_nearest_room_is_joined_or_made(cluster: &Cluster) {
+    let room_type = cluster.room_type();
+    let (near, next, far) =
+        (cluster.server(&room_type, 1).await, cluster.server(&room_type, 1).await, cluster.server(&room_type, 7).await);
+    let nearest = |tiers: &[&[&Server]]| SeatTarget::Nearest {
+        room_type: room_type.clone(),
+        metadata: Metadata::default(),
+        tiers: tiers.iter().map(|tier| tier.iter().map(|server| server.id().clone()).collect()).collect(),
+        options: String::new(),
+    };
+    // An open room far away, even the caller's own, is no reason to go there.
+    let distant = far.room(&room_type).await;
+    let first = far.join(nearest(&[&[&near], &[&next], &[&far]])).await.unwrap();
+    assert_eq!((first.created, first.room.server_id.as_ref()), (true, Some(near.id())));
+    assert_eq!(first.seat.state, SeatState::Held);
+    // In one tier an open room comes before a new one, whichever server has it.
+    let second = far.join(nearest(&[&[&next, &near], &[&far]])).await.unwrap();
+    assert_eq!((second.created, &second.room.room_id), (false, &first.room.room_id));
+    // Full: the next tier.
+    let third = far.join(nearest(&[&[&near], &[&next], &[&far]])).await.unwrap();
+    assert_eq!((third.created, third.room.server_id.as_ref()), (true, Some(next.id())));
+    let fourth = far.join(nearest(&[&[&near, &next]])).await.unwrap();
+    assert_eq!(fourth.room.room_id, third.room.room_id);
+    // No tier has any: an open room anywhere.
+    let fifth = near.join(nearest(&[&[&near, &next]])).await.unwrap();
+    assert_eq!((fifth.created, &fifth.room.room_id), (false, &distant.room_id));
+}
+
+pub async fn a_tier_prefers_the_callers_own_rooms(cluster: &Cluster) {
+    let room_type = cluster.room_type();
+    let (a, b) = (cluster.server(&room_type, 7).await, cluster.server(&room_type, 7).await);
+    let (older, own) = (a.room(&room_type).await, b.room(&room_type).await);
+    let target = |caller: &Server| {
+        let tiers = vec![vec![a.id().clone(), b.id().clone()]];
+        let (room_type, options) = (room_type.clone(), String::new());
+        caller.request(SeatTarget::Nearest { room_type, metadata: Metadata::default(), tiers, options })
+    };
+    let c = cluster.server(&room_type, 7).await;
+    assert_eq!(b.handle.reserve_seat(target(&b)).await.unwrap().room.room_id, own.room_id);
+    assert_eq!(c.handle.reserve_seat(target(&c)).await.unwrap().room.room_id, older.room_id);
+    let nobody = SeatTarget::Nearest {
+        room_type: cluster.room_type(),
+        metadata: Metadata::default(),
+        tiers: vec![vec![a.id().clone()]],
+        options: String::new(),
+    };
+    let Rejection::NoCapacity(_) = rejection(a.join(nobody).await) else { panic!("nobody serves it") };
+}

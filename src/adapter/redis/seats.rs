@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     adapter::AdapterResult,
-    model::{RoomType, SeatConfirmation, SeatGrant, SeatId, SeatRelease, SeatRequest, SeatTarget, ServerEpoch},
+    model::{
+        Metadata, RoomType, SeatConfirmation, SeatGrant, SeatId, SeatRelease, SeatRequest, SeatTarget, ServerEpoch,
+        ServerId,
+    },
     registry::{Rejection, limits},
 };
 
@@ -42,14 +45,13 @@ impl Core {
                 records::grant(&mut answer)
             }
             SeatTarget::Type { room_type, metadata, candidates, options } => {
-                limits::candidates(candidates.len())?;
-                limits::metadata("the wanted metadata", metadata)?;
-                limits::options(options)?;
-                call.insert("type".to_owned(), room_type.as_str().into());
-                call.insert("wanted".to_owned(), json!(records::metadata_text(metadata)));
+                describe(&mut call, room_type, metadata, options, candidates.len())?;
                 call.insert("candidates".to_owned(), json!(candidates));
-                call.insert("options".to_owned(), options.as_str().into());
                 self.reserve_by_type(request, room_type, call).await
+            }
+            SeatTarget::Nearest { room_type, metadata, tiers, options } => {
+                describe(&mut call, room_type, metadata, options, tiers.iter().map(Vec::len).sum())?;
+                self.reserve_nearest(request, room_type, tiers, call).await
             }
         }
     }
@@ -64,15 +66,58 @@ impl Core {
         if self.options.shards > 1 {
             let shards = self.search_order(room_type, &own, request.seat_id).await?;
             call.insert("create".to_owned(), false.into());
-            for shard in &shards {
-                if let Some(mut answer) = self.shard_call_maybe(&scripts::JOIN, shard, call.clone(), &[]).await? {
-                    return records::grant(&mut answer);
-                }
+            if let Some(grant) = self.reserve_in_first(&shards, &call).await? {
+                return Ok(grant);
             }
         }
         call.insert("create".to_owned(), true.into());
         let mut answer = self.shard_call(&scripts::JOIN, &own, call, &[]).await?;
         records::grant(&mut answer)
+    }
+
+    /// One script where there is one shard. Where there are several: each tier in all of them before the next tier.
+    async fn reserve_nearest(
+        &self,
+        request: &SeatRequest,
+        room_type: &RoomType,
+        tiers: &[Vec<ServerId>],
+        mut call: Arguments,
+    ) -> AdapterResult<SeatGrant> {
+        let own = ShardName::of_server(room_type, &request.caller.server_id, self.options.shards);
+        let mut plan = |create: bool, anywhere: bool, tiers: &[Vec<ServerId>]| {
+            call.insert("create".to_owned(), create.into());
+            call.insert("anywhere".to_owned(), anywhere.into());
+            call.insert("tiers".to_owned(), json!(tiers));
+            call.clone()
+        };
+        if self.options.shards > 1 {
+            let shards = self.search_order(room_type, &own, request.seat_id).await?;
+            for tier in tiers {
+                let tier = std::slice::from_ref(tier);
+                let open = self.reserve_in_first(&shards, &plan(false, false, tier)).await?;
+                let made = match open {
+                    Some(grant) => Some(grant),
+                    None => self.reserve_in_first(std::slice::from_ref(&own), &plan(true, false, tier)).await?,
+                };
+                if let Some(grant) = made {
+                    return Ok(grant);
+                }
+            }
+            let anywhere = self.reserve_in_first(&shards, &plan(false, true, &[])).await?;
+            return anywhere.ok_or_else(|| Rejection::NoCapacity(room_type.clone()).into());
+        }
+        let mut answer = self.shard_call(&scripts::JOIN, &own, plan(true, true, tiers), &[]).await?;
+        records::grant(&mut answer)
+    }
+
+    /// A seat in the first of these shards that has one to give.
+    async fn reserve_in_first(&self, shards: &[ShardName], call: &Arguments) -> AdapterResult<Option<SeatGrant>> {
+        for shard in shards {
+            if let Some(mut answer) = self.shard_call_maybe(&scripts::JOIN, shard, call.clone(), &[]).await? {
+                return records::grant(&mut answer).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// The shards of a type, first the one in which this very seat is already, then the caller's own.
@@ -141,4 +186,21 @@ impl Core {
         let call = arguments!({ "op": "present", "caller": server.server_id, "epoch": number(server.epoch.0) });
         self.servers_call(&call).await.map(|_| ())
     }
+}
+
+/// Which kind of room is wanted, within the limits.
+fn describe(
+    call: &mut Arguments,
+    room_type: &RoomType,
+    metadata: &Metadata,
+    options: &str,
+    candidates: usize,
+) -> AdapterResult<()> {
+    limits::candidates(candidates)?;
+    limits::metadata("the wanted metadata", metadata)?;
+    limits::options(options)?;
+    call.insert("type".to_owned(), room_type.as_str().into());
+    call.insert("wanted".to_owned(), json!(records::metadata_text(metadata)));
+    call.insert("options".to_owned(), options.into());
+    Ok(())
 }

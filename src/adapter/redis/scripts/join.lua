@@ -1,5 +1,6 @@
 -- Finds or places a room and takes a seat in it. The order for a type is the registry's: the oldest open room of the
 -- caller's own server; a held seat that the player lost on the way here; the oldest open room anywhere; a new room.
+-- Where nearness counts: an open room or a new one in each tier of servers, the nearest first.
 
 local function wanted_fits(room_meta)
   for key, value in pairs(call.wanted) do
@@ -122,14 +123,13 @@ local function join_room()
 end
 
 -- The first candidate that is online, has room left and serves the type.
-local function first_fit()
-  for _, candidate in ipairs(call.candidates) do
+local function first_fit(candidates)
+  for _, candidate in ipairs(candidates) do
     local copy = server_copy(candidate)
     if copy.status == 'online' and copy.serves == '1' and rooms_left(candidate, copy) > 0 then
       return candidate, copy
     end
   end
-  reject('NoCapacity', quote(call.type))
 end
 
 -- The attributes of the type's rooms, and over them those that are wanted.
@@ -144,28 +144,74 @@ local function merged_meta(copy)
   return cjson.encode(meta)
 end
 
+-- A seat in a new room on the first candidate that can take one; none where none can.
+local function join_new(candidates)
+  local owner_id, owner = first_fit(candidates)
+  if owner_id then
+    local new = {
+      type = call.type, max = owner.max, grace = owner.grace, meta = merged_meta(owner),
+      state = 'creating', options = call.options, maker = call.by,
+    }
+    return take_seat(make_room(owner_id, owner, new), true)
+  end
+end
+
+local function adopt_any()
+  local held, held_id = held_room(function(other) return other.type == call.type end)
+  return held and adopt(held, held_id)
+end
+
+local function join_anywhere()
+  local room = oldest_open('open')
+  return room and take_seat(room, false)
+end
+
 local function join_type()
   local room = oldest_open('open:' .. registration(call.caller, call.epoch))
   if room then
     return take_seat(room, false)
   end
-  local held, held_id = held_room(function(other) return other.type == call.type end)
-  if held then
-    return adopt(held, held_id)
-  end
-  room = oldest_open('open')
-  if room then
-    return take_seat(room, false)
-  end
-  if not call.create then
+  local taken = adopt_any() or join_anywhere()
+  if taken then
+    return taken
+  elseif not call.create then
     refuse('NONE')
   end
-  local owner_id, owner = first_fit()
-  local new = {
-    type = call.type, max = owner.max, grace = owner.grace, meta = merged_meta(owner),
-    state = 'creating', options = call.options, maker = call.by,
-  }
-  return take_seat(make_room(owner_id, owner, new), true)
+  return join_new(call.candidates) or reject('NoCapacity', quote(call.type))
+end
+
+-- The oldest open room of a tier of servers; the caller's own come before the others'.
+local function oldest_of_tier(tier)
+  local oldest
+  for _, server_id in ipairs(tier) do
+    local copy = server_copy(server_id)
+    local room = copy.epoch and oldest_open('open:' .. registration(server_id, copy.epoch))
+    if room and server_id == call.caller then
+      return room
+    elseif room and (not oldest or tonumber(room.number) < tonumber(oldest.number)) then
+      oldest = room
+    end
+  end
+  return oldest
+end
+
+-- Tier by tier an open room, else a new one; a held seat of the player's comes before all.
+local function join_nearest()
+  local taken = adopt_any()
+  for _, tier in ipairs(call.tiers) do
+    if taken then
+      break
+    end
+    local room = oldest_of_tier(tier)
+    taken = room and take_seat(room, false) or call.create and join_new(tier)
+  end
+  taken = taken or call.anywhere and join_anywhere()
+  if taken then
+    return taken
+  elseif call.create and call.anywhere then
+    reject('NoCapacity', quote(call.type))
+  end
+  refuse('NONE')
 end
 
 return answer(function()
@@ -176,6 +222,8 @@ return answer(function()
     return again(known)
   elseif call.room then
     return join_room()
+  elseif call.tiers then
+    return join_nearest()
   end
   return join_type()
 end)
