@@ -35,6 +35,8 @@ pub struct Backend {
     pub handles: Vec<Handle>,
     /// One more handle, not connected yet.
     pub spare: Handle,
+    /// Into how many parts a room type is divided; within one, finding a room and making one is one step.
+    pub parts: usize,
     /// Whatever must live as long, such as folders and processes.
     #[expect(dead_code, reason = "it is dropped with the backend, and never read")]
     pub keep: Box<dyn Any + Send + Sync>,
@@ -62,6 +64,10 @@ impl Cluster {
 
     pub fn handles(&self) -> &[Handle] {
         &self.backend.handles
+    }
+
+    pub fn parts(&self) -> usize {
+        self.backend.parts
     }
 
     pub fn spare(&self) -> &Handle {

@@ -60,7 +60,7 @@ macro_rules! contract {
                     a_lost_reservation_is_taken_up_by_its_origin, the_nearest_room_is_joined_or_made,
                     a_tier_prefers_the_callers_own_rooms;
                 seat_races: one_free_seat_fifty_joins, finding_and_creating_are_one_step, a_room_is_never_overfull,
-                    a_full_room_is_followed_by_one_new_room;
+                    a_full_room_is_followed_by_one_new_room, a_burst_of_new_rooms_stays_within_capacity;
                 snapshots: the_last_snapshot_is_loaded_on_every_handle, an_older_snapshot_is_refused,
                     a_deleted_snapshot_is_gone, a_snapshot_above_the_limit_is_refused,
                     an_old_owner_cannot_write_a_snapshot, a_snapshot_goes_with_its_room,
@@ -110,3 +110,5 @@ contract!(raft_three_nodes, crate::raft::start_three);
 contract!(redis_alone, crate::redis::start_one, "needs redis-server");
 #[cfg(feature = "redis")]
 contract!(redis_cluster, crate::redis::start_cluster, "needs redis-server");
+#[cfg(feature = "redis")]
+contract!(redis_three_shards, crate::redis::start_three_shards, "needs redis-server");

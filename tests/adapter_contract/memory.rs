@@ -17,5 +17,5 @@ pub async fn start() -> Cluster {
     for handle in &handles {
         handle.connect().await.unwrap();
     }
-    Cluster::new(Backend { handles, spare: Arc::new(spare), keep: Box::new(()) })
+    Cluster::new(Backend { handles, spare: Arc::new(spare), parts: 1, keep: Box::new(()) })
 }

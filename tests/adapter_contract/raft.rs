@@ -22,7 +22,7 @@ pub async fn start_one() -> Cluster {
     let handle = node(&folder, "only", free_address(), &[]);
     let spare = node(&folder, "spare", free_address(), &[]);
     handle.connect().await.unwrap();
-    Cluster::new(Backend { handles: vec![handle], spare, keep: Box::new(folder) })
+    Cluster::new(Backend { handles: vec![handle], spare, parts: 1, keep: Box::new(folder) })
 }
 
 /// Three nodes of one cluster, and a fourth that may join it.
@@ -36,7 +36,7 @@ pub async fn start_three() -> Cluster {
         connected.unwrap();
     }
     let spare = node(&folder, "spare", free_address(), &addresses);
-    Cluster::new(Backend { handles, spare, keep: Box::new(folder) })
+    Cluster::new(Backend { handles, spare, parts: 1, keep: Box::new(folder) })
 }
 
 fn node(folder: &TempDir, name: &str, listen: SocketAddr, peers: &[SocketAddr]) -> Handle {

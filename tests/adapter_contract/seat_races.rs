@@ -62,8 +62,9 @@ pub async fn finding_and_creating_are_one_step(cluster: &Cluster) {
     let candidates: Vec<&Server> = servers.iter().collect();
     let joins = join_at_once(&servers, 30, || any_room(&room_type, &candidates)).await;
     assert_eq!(joins.iter().flatten().count(), 30);
-    assert_eq!(joins.iter().flatten().filter(|grant| grant.created).count(), 1);
-    assert_eq!(rooms_of(&joins).len(), 1, "one room is made, however many ask at once");
+    let rooms = rooms_of(&joins).len();
+    assert_eq!(joins.iter().flatten().filter(|grant| grant.created).count(), rooms);
+    assert!((1..=cluster.parts()).contains(&rooms), "one room is made, however many ask at once, not {rooms}");
 }
 
 pub async fn a_room_is_never_overfull(cluster: &Cluster) {
@@ -84,8 +85,40 @@ pub async fn a_full_room_is_followed_by_one_new_room(cluster: &Cluster) {
     let candidates: Vec<&Server> = servers[..1].iter().collect();
     let joins = join_at_once(&servers, 20, || any_room(&room_type, &candidates)).await;
     assert_eq!(joins.iter().flatten().count(), 20);
-    assert_eq!(rooms_of(&joins).len(), 5, "twenty players fill five rooms of four");
-    for grant in joins.iter().flatten() {
-        assert_eq!(cluster.present(&grant.room).await.seat_count, 4);
+    let rooms = rooms_of(&joins).len();
+    assert!((5..5 + cluster.parts()).contains(&rooms), "twenty players fill five rooms of four, not {rooms}");
+    let (mut seats, mut full) = (0, 0);
+    for room in cluster.any().rooms_by_server(servers[0].id()).await.unwrap() {
+        seats += room.seat_count;
+        full += usize::from(!room.has_space());
     }
+    assert_eq!(seats, 20);
+    assert!(rooms - full <= cluster.parts(), "{full} of {rooms} rooms are full");
+}
+
+pub async fn a_burst_of_new_rooms_stays_within_capacity(cluster: &Cluster) {
+    let types = [cluster.room_type(), cluster.room_type()];
+    let serve_both = |server: &mut roomraft::model::NewServer| {
+        let mut spec = server.room_types[&types[0]].clone();
+        spec.max_players = 1;
+        server.room_types = types.iter().map(|room_type| (room_type.clone(), spec.clone())).collect();
+    };
+    let mut servers = vec![cluster.server_with(&types[0], 5, serve_both).await];
+    for _ in cluster.handles() {
+        servers.push(cluster.server_with(&types[0], 0, serve_both).await);
+    }
+    let turn = std::sync::atomic::AtomicUsize::new(0);
+    let target = || {
+        let turn = turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        any_room(&types[turn % 2], &[&servers[0]])
+    };
+    let joins = join_at_once(&servers, 48, target).await;
+    for refused in joins.iter().filter(|join| join.is_err()) {
+        let refused = rejection(refused.clone());
+        assert!(matches!(refused, Rejection::NoCapacity(_)), "{refused:?}");
+    }
+    let rooms = cluster.any().rooms_by_server(servers[0].id()).await.unwrap();
+    let kept: BTreeSet<String> = rooms.iter().map(|room| room.room_id.to_string()).collect();
+    assert_eq!(kept.len(), 5, "so many rooms as it takes, of both types together");
+    assert_eq!(rooms_of(&joins), kept, "whoever got a seat has it in a room that stays");
 }

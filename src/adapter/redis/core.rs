@@ -3,7 +3,7 @@
 //! A shard's script sees its own slot only. Where it needs to know more, it changes nothing and says what it lacks: a
 //! copy of a server's row, or what a server has in other shards. Both are fetched here and the script is called again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 use redis::Script;
@@ -138,25 +138,26 @@ impl Core {
         }
     }
 
-    /// Calls a script of one shard; gives none where no room of the shard fits.
+    /// Calls a script of one shard; gives none where no room of the shard fits. What the script had to be told is in
+    /// its arguments afterwards.
     pub(super) async fn shard_call_maybe(
         &self,
         script: &Script,
         shard: &ShardName,
-        mut call: Arguments,
+        call: &mut Arguments,
         extra: &[u8],
     ) -> AdapterResult<Option<Answer>> {
         let mut fetched: Vec<String> = Vec::new();
         loop {
-            match self.shard_step(script, shard, &mut call, extra).await? {
+            match self.shard_step(script, shard, call, extra).await? {
                 Outcome::Done(answer) => return Ok(Some(answer)),
                 Outcome::Nothing => return Ok(None),
                 Outcome::Stale(server_id) => {
                     let again = fetched.contains(&server_id);
-                    self.fetch_copy(shard, &call, &server_id, again).await?;
+                    self.fetch_copy(shard, call, &server_id, again).await?;
                     fetched.push(server_id);
                 }
-                Outcome::Counts(server_id) => self.tell_counts(shard, &mut call, &server_id).await?,
+                Outcome::Counts(server_id) => self.tell_counts(shard, call, &server_id).await?,
             }
         }
     }
@@ -166,10 +167,10 @@ impl Core {
         &self,
         script: &Script,
         shard: &ShardName,
-        call: Arguments,
+        mut call: Arguments,
         extra: &[u8],
     ) -> AdapterResult<Answer> {
-        let answer = self.shard_call_maybe(script, shard, call, extra).await?;
+        let answer = self.shard_call_maybe(script, shard, &mut call, extra).await?;
         answer.ok_or_else(|| AdapterError::Damaged("a script of a shard gave nothing".to_owned()))
     }
 
@@ -185,25 +186,6 @@ impl Core {
             _ if again => Err(unknown()),
             _ => Ok(()),
         }
-    }
-
-    /// Tells the next call what a server has elsewhere; where there are candidates, of all of them at once.
-    async fn tell_counts(&self, shard: &ShardName, call: &mut Arguments, server_id: &str) -> AdapterResult<()> {
-        let mut asked = BTreeSet::from([server_id.to_owned()]);
-        if let Some(candidates) = call.get("candidates").and_then(Value::as_array) {
-            asked.extend(candidates.iter().filter_map(Value::as_str).map(str::to_owned));
-        }
-        let counts = self.rooms_elsewhere(shard, &asked).await?;
-        let mut told = call.get("elsewhere").and_then(Value::as_object).cloned().unwrap_or_default();
-        if told.contains_key(server_id) {
-            return Err(AdapterError::Damaged(format!("the rooms of server {server_id} are asked for twice")));
-        }
-        told.extend(asked.into_iter().map(|id| {
-            let count = counts.get(&id).copied().unwrap_or_default();
-            (id, count.into())
-        }));
-        call.insert("elsewhere".to_owned(), Value::Object(told));
-        Ok(())
     }
 
     /// The shard where a room is, if it exists.

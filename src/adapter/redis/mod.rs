@@ -18,6 +18,7 @@
 
 mod answer;
 mod bus;
+mod capacity;
 mod connection;
 mod core;
 mod failure;

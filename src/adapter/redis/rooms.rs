@@ -8,7 +8,7 @@ use super::{
     records, scripts,
 };
 use crate::{
-    adapter::AdapterResult,
+    adapter::{AdapterError, AdapterResult},
     clock::millis,
     model::{
         DistributedEvent, Epoch, NewRoom, RoomEpoch, RoomId, RoomRegistration, RoomState, RoomUpdate, ServerEpoch,
@@ -47,8 +47,13 @@ impl Core {
             }
             call.insert("id".to_owned(), room_id.as_str().into());
         }
-        let mut answer = self.shard_call(&scripts::ROOMS, &shard, call, &[]).await?;
-        records::room(&answer.fields()?)
+        let nothing = || AdapterError::Damaged("a room was neither registered nor refused".to_owned());
+        let mut answer = self.shard_call_maybe(&scripts::ROOMS, &shard, &mut call, &[]).await?.ok_or_else(nothing)?;
+        let room = records::room(&answer.fields()?)?;
+        if self.keeps_capacity(&call, &room).await? {
+            return Ok(room);
+        }
+        Err(Rejection::ServerFull(server.server_id.clone()).into())
     }
 
     /// Where a room with a name of its own goes. A name like those of a shard's own making must be that shard's.

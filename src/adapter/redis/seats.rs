@@ -19,13 +19,15 @@ use crate::{
     registry::{Rejection, limits},
 };
 
+/// How often a join that made a room too many for its server looks again.
+const PLACINGS_MAX: usize = 3;
+
 impl Core {
     /// One script where a type has one shard. With more, the caller's own shard is asked first, then the others for
     /// an open room, and a new room is made in the own one.
     pub(super) async fn reserve_seat(&self, request: &SeatRequest) -> AdapterResult<SeatGrant> {
         limits::hold(request.hold_ms)?;
         let mut call = arguments!({
-            "by": call_name(),
             "seat": request.seat_id,
             "player": request.player_id,
             "token": records::token_text(&request.token),
@@ -71,8 +73,8 @@ impl Core {
             }
         }
         call.insert("create".to_owned(), true.into());
-        let mut answer = self.shard_call(&scripts::JOIN, &own, call, &[]).await?;
-        records::grant(&mut answer)
+        let made = self.reserve_in_first(&[own], &call).await?;
+        made.ok_or_else(|| Rejection::NoCapacity(room_type.clone()).into())
     }
 
     /// One script where there is one shard. Where there are several: each tier in all of them before the next tier.
@@ -106,15 +108,22 @@ impl Core {
             let anywhere = self.reserve_in_first(&shards, &plan(false, true, &[])).await?;
             return anywhere.ok_or_else(|| Rejection::NoCapacity(room_type.clone()).into());
         }
-        let mut answer = self.shard_call(&scripts::JOIN, &own, plan(true, true, tiers), &[]).await?;
-        records::grant(&mut answer)
+        let taken = self.reserve_in_first(&[own], &plan(true, true, tiers)).await?;
+        taken.ok_or_else(|| Rejection::NoCapacity(room_type.clone()).into())
     }
 
-    /// A seat in the first of these shards that has one to give.
+    /// A seat in the first of these shards that has one to give. Where that made a room too many for its server, the
+    /// shard is asked again.
     async fn reserve_in_first(&self, shards: &[ShardName], call: &Arguments) -> AdapterResult<Option<SeatGrant>> {
         for shard in shards {
-            if let Some(mut answer) = self.shard_call_maybe(&scripts::JOIN, shard, call.clone(), &[]).await? {
-                return records::grant(&mut answer).map(Some);
+            for _ in 0..PLACINGS_MAX {
+                let mut call = call.clone();
+                call.insert("by".to_owned(), call_name().into());
+                let answer = self.shard_call_maybe(&scripts::JOIN, shard, &mut call, &[]).await?;
+                let Some(grant) = answer.map(|mut answer| records::grant(&mut answer)).transpose()? else { break };
+                if !grant.created || self.keeps_capacity(&call, &grant.room).await? {
+                    return Ok(Some(grant));
+                }
             }
         }
         Ok(None)

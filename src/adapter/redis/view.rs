@@ -56,7 +56,7 @@ pub(super) struct Row {
 
 impl Row {
     /// The name under which a shard counts what this registration has.
-    fn registration(&self) -> String {
+    pub(super) fn registration(&self) -> String {
         let epoch = self.fields.get("epoch").map_or("0", String::as_str);
         format!("{}@{epoch}", self.server_id)
     }
@@ -76,11 +76,11 @@ struct Cached {
 
 /// Rooms, seats, players and offers of one registration in one shard, or in all.
 #[derive(Debug, Clone, Copy, Default)]
-struct Counts {
-    rooms: u32,
+pub(super) struct Counts {
+    pub(super) rooms: u32,
     seats: u32,
     players: u32,
-    offered: u32,
+    pub(super) offered: u32,
 }
 
 impl Counts {
@@ -166,7 +166,11 @@ impl Core {
     }
 
     /// What each server has in all shards but one.
-    async fn counts(&self, rows: &[Row], but: Option<&ShardName>) -> AdapterResult<BTreeMap<ServerId, Counts>> {
+    pub(super) async fn counts(
+        &self,
+        rows: &[Row],
+        but: Option<&ShardName>,
+    ) -> AdapterResult<BTreeMap<ServerId, Counts>> {
         let shards: BTreeSet<&ShardName> = rows.iter().flat_map(|row| &row.shards).collect();
         let reads = shards.into_iter().filter(|shard| Some(*shard) != but).map(|shard| async move {
             let there: Vec<&Row> = rows.iter().filter(|row| row.shards.contains(shard)).collect();
@@ -181,20 +185,6 @@ impl Core {
             sums.entry(server_id).or_default().add(counts);
         }
         Ok(sums)
-    }
-
-    /// How many places of their capacity these servers need for what they have in other shards.
-    pub(super) async fn rooms_elsewhere(
-        &self,
-        shard: &ShardName,
-        servers: &BTreeSet<String>,
-    ) -> AdapterResult<BTreeMap<String, u32>> {
-        let ids = servers.iter().map(ServerId::new).collect::<Result<Vec<_>, _>>()?;
-        let listing = self.list(Some(&ids.iter().collect::<Vec<_>>())).await?;
-        let counts = self.counts(&listing.rows, Some(shard)).await?;
-        let places =
-            counts.into_iter().map(|(id, counts)| (id.to_string(), counts.rooms.saturating_add(counts.offered)));
-        Ok(places.collect())
     }
 }
 

@@ -52,6 +52,11 @@ local function counts()
   return { 'OK', list }
 end
 
+-- How many rooms a registration has that are not newer than this one.
+local function older()
+  return { 'OK', text(redis.call('ZCOUNT', base .. 'of:' .. call.registration, '-inf', call.number)) }
+end
+
 local function totals()
   local players = redis.call('HGET', base .. 'totals', 'players') or '0'
   return { 'OK', text(redis.call('ZCARD', base .. 'rooms')), players }
@@ -62,7 +67,7 @@ local function tick()
   return { 'OK' }
 end
 
-local operations = { room = room, find = find, rooms = rooms, counts = counts, totals = totals, tick = tick }
+local operations = { room = room, find = find, rooms = rooms, counts = counts, older = older, totals = totals, tick = tick }
 
 return answer(function()
   expire_due()
