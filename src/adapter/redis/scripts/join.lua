@@ -88,7 +88,7 @@ local function again(room_id)
     put_seat(room, call.seat, seat)
   end
   -- A repetition of the very call that made the room says so again.
-  return grant(room, call.seat, room.maker == call.by)
+  return grant(room, call.seat, call.by and room.maker == call.by)
 end
 
 -- Why a room takes no new player now.
