@@ -44,6 +44,10 @@ pub trait RegistryBackend: Send + Sync + fmt::Debug + 'static {
     async fn close(&self) -> AdapterResult<()>;
     /// Whether calls are taken.
     fn is_open(&self) -> bool;
+    /// Round trips to other servers, by their ids, as far as they are known.
+    fn round_trips_known(&self) -> BTreeMap<String, Duration> {
+        BTreeMap::new()
+    }
     /// Gets an operation applied, exactly once, and gives its outcome.
     async fn propose(&self, operation: Operation) -> AdapterResult<Reply>;
     /// The registry as of now.
@@ -123,6 +127,10 @@ impl<B: RegistryBackend> DistributedAdapter for B {
 
     fn name(&self) -> &'static str {
         self.backend_name()
+    }
+
+    fn round_trips(&self) -> BTreeMap<String, Duration> {
+        self.round_trips_known()
     }
 
     async fn register_server(&self, server: NewServer) -> AdapterResult<Epoch> {

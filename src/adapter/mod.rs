@@ -16,7 +16,7 @@ mod raft;
 #[cfg(feature = "redis")]
 mod redis;
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use async_trait::async_trait;
 
@@ -92,6 +92,11 @@ pub trait DistributedAdapter: Send + Sync + fmt::Debug + 'static {
     fn is_connected(&self) -> bool;
     /// The name of the backend: `memory`, `raft` or `redis`.
     fn name(&self) -> &'static str;
+    /// This server's round trips to the others, by their ids, as far as the backend knows them; raft
+    /// does, from its connections. None by default.
+    fn round_trips(&self) -> BTreeMap<String, Duration> {
+        BTreeMap::new()
+    }
 
     /// Registers a server, online and with a fresh lease. Where the id was registered, the rooms of the older epoch
     /// are orphaned at once.

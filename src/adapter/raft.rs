@@ -168,6 +168,10 @@ impl RegistryBackend for RaftAdapter {
         Ok(())
     }
 
+    fn round_trips_known(&self) -> BTreeMap<String, Duration> {
+        self.node().map(|node| node.round_trips()).unwrap_or_default()
+    }
+
     fn is_open(&self) -> bool {
         self.front.read().is_some()
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::{
-    model::{Metadata, RoomId, RoomType},
+    model::{Metadata, Place, RoomId, RoomType},
     protocol::{JoinQuery, JoinRoomInput, MESSAGE_BYTES_MAX},
 };
 
@@ -87,6 +87,13 @@ impl JoinOptions {
     #[must_use]
     pub fn metadata(mut self, metadata: Metadata) -> Self {
         self.input.query = Some(JoinQuery { metadata });
+        self
+    }
+
+    /// Where the player is, for servers that route by place. Default unknown: where its server is.
+    #[must_use]
+    pub fn place(mut self, place: Place) -> Self {
+        self.input.place = place;
         self
     }
 

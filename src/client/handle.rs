@@ -72,7 +72,7 @@ impl Client {
         let (commands, received) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (sender, events) = mpsc::channel(config.event_capacity.max(1));
         let mut session = Session::new(addresses, config.clone(), received, sender)?;
-        session.connect().await?;
+        Box::pin(session.connect()).await?;
         let alive = CancellationToken::new();
         let ended = alive.clone();
         tokio::spawn(async move { ended.run_until_cancelled(Box::pin(session.work())).await });

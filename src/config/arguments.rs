@@ -67,6 +67,12 @@ pub(crate) struct NodeArguments {
     #[arg(long, env = "ROOMRAFT_ROOM", value_name = "NAME=KIND", value_delimiter = ';')]
     #[serde(deserialize_with = "one_or_many")]
     pub(crate) room: Option<Vec<String>>,
+    /// The region that this server is in; shown in its metadata, and counts with --strategy geo
+    #[arg(long, env = "ROOMRAFT_REGION", value_name = "NAME")]
+    pub(crate) region: Option<String>,
+    /// Where on Earth this server is, in degrees north and east, such as 50.11,8.68; counts with --strategy geo
+    #[arg(long, env = "ROOMRAFT_COORDINATES", value_name = "LAT,LON", allow_hyphen_values = true)]
+    pub(crate) coordinates: Option<String>,
     /// Rooms on this server [default: 100]
     #[arg(long, env = "ROOMRAFT_CAPACITY", value_name = "N", value_parser = whole_number, allow_negative_numbers = true)]
     pub(crate) capacity: Option<i64>,
@@ -183,7 +189,7 @@ pub(crate) struct NodeArguments {
     /// How often the memory backend looks for servers whose lease has ended [default: 5000]
     #[arg(long, env = "ROOMRAFT_TTL_CHECK_INTERVAL_MS", value_name = "MS", value_parser = whole_number, allow_negative_numbers = true)]
     pub(crate) ttl_check_interval_ms: Option<i64>,
-    /// Which server gets a new room: least-rooms, least-players, round-robin, random or weighted [default: least-rooms]
+    /// Which server gets a new room: least-rooms, least-players, round-robin, random or weighted; with geo or latency players also join the nearest open room [default: least-rooms]
     #[arg(long, env = "ROOMRAFT_STRATEGY", value_name = "NAME")]
     pub(crate) strategy: Option<String>,
     /// Whether new rooms go to the player's own server while its load is low [default: true]

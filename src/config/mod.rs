@@ -31,7 +31,7 @@ pub(crate) use self::{
 use crate::{
     adapter::{MemoryOptions, RedisOptions},
     gateway::{GatewayConfig, GatewayTls},
-    model::{RoomType, ServerId},
+    model::{Coordinates, Place, RoomType, ServerId},
     quic::ClusterSecurity,
     raft::{RaftConfig, RaftTiming},
     routing::{LoadBalancedRouter, Strategy},
@@ -50,6 +50,7 @@ pub(crate) struct NodeConfig {
     pub(crate) ops: SocketAddr,
     pub(crate) rooms: BTreeMap<RoomType, RelaySpec>,
     pub(crate) capacity: u32,
+    pub(crate) place: Place,
     pub(crate) backend: Backend,
     pub(crate) router: LoadBalancedRouter,
     pub(crate) enable_failover: bool,
@@ -137,6 +138,7 @@ impl NodeConfig {
             ops: socket("ops", given.ops.as_deref(), loopback(9400))?,
             rooms,
             capacity: number("capacity", given.capacity, 100, 1..=1_000_000)?,
+            place: place(given)?,
             backend: backend(given, &server_id)?,
             router: router(given)?,
             enable_failover: given.enable_failover.unwrap_or(true),
@@ -221,6 +223,19 @@ fn gateway(given: &NodeArguments) -> Result<GatewayConfig, ConfigError> {
     config.send_queue = number("send-queue", given.send_queue, config.send_queue, 1..=1_000_000)?;
     config.ping_interval = time("ping-interval-ms", given.ping_interval_ms, config.ping_interval, 100..=HOUR_MS)?;
     Ok(config)
+}
+
+fn place(given: &NodeArguments) -> Result<Place, ConfigError> {
+    let coordinates = given.coordinates.as_deref().map(|text| {
+        let mend = "write degrees north and east, such as 50.11,8.68";
+        let numbers = text.split_once(',').map(|(north, east)| (north.trim().parse(), east.trim().parse()));
+        let Some((Ok(latitude), Ok(longitude))) = numbers else {
+            return Err(ConfigError::flag("coordinates", format!("{text:?} is no place"), mend));
+        };
+        Coordinates::new(latitude, longitude).map_err(|error| ConfigError::new(&format!("--coordinates: {error}")))
+    });
+    let place = Place::new(given.region.clone(), coordinates.transpose()?);
+    place.map_err(|error| ConfigError::new(&format!("--region: {error}")))
 }
 
 fn router(given: &NodeArguments) -> Result<LoadBalancedRouter, ConfigError> {

@@ -113,6 +113,8 @@ impl Caller {
             respond: responder(id.clone()),
             origin: if keeps_reservations { 0 } else { self.origin },
             preferred_server_id: input.preferred_server_id,
+            place: input.place,
+            round_trips: input.round_trips,
         };
         let outcome = self.shared.manager.join(request).await;
         if outcome.is_ok() {

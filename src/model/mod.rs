@@ -9,8 +9,10 @@ mod event;
 mod ids;
 mod metadata;
 mod migration;
+mod place;
 mod query;
 mod room;
+mod round_trips;
 mod route;
 mod seat;
 mod server;
@@ -20,8 +22,10 @@ pub use event::{DistributedEvent, EventKind, EventPayload, InvalidEvent, Revisio
 pub use ids::{Epoch, InvalidId, LockToken, NodeId, PlayerId, RoomId, RoomType, SeatId, ServerId};
 pub use metadata::Metadata;
 pub use migration::{MigrationStage, RoomMigration, RoomOffer};
+pub use place::{Coordinates, InvalidPlace, Place, REGION_BYTES_MAX};
 pub use query::RoomQuery;
 pub use room::{NewRoom, RoomEpoch, RoomRegistration, RoomState, RoomUpdate};
+pub use round_trips::{InvalidRoundTrips, ROUND_TRIP_MS_MAX, ROUND_TRIPS_MAX, RoundTrips};
 pub use route::{RoutingRequest, RoutingResult};
 pub use seat::{
     OrphanClaim, RoomClaim, Seat, SeatConfirmation, SeatGrant, SeatRelease, SeatRequest, SeatState, SeatTarget,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{PlayerId, RoomId, RoomQuery, RoomType, ServerId};
+use super::{Place, PlayerId, RoomId, RoomQuery, RoomType, RoundTrips, ServerId};
 
 /// A player that looks for a room.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,12 @@ pub struct RoutingRequest {
     /// Only rooms that pass this filter.
     #[serde(default)]
     pub query: Option<RoomQuery>,
+    /// Where the player is, where that is known: for [`Strategy::Geo`](crate::routing::Strategy::Geo).
+    #[serde(default)]
+    pub place: Place,
+    /// The player's round trips to servers: for [`Strategy::Latency`](crate::routing::Strategy::Latency).
+    #[serde(default)]
+    pub round_trips: RoundTrips,
 }
 
 /// Where a player should go. Advice of the moment: only a reserved seat is a promise.

@@ -139,6 +139,7 @@ async fn server(config: &NodeConfig, adapter: Arc<dyn DistributedAdapter>) -> Re
         migration_timeout: config.migration_timeout,
         enable_failover: config.enable_failover,
         capacity: config.capacity,
+        place: config.place.clone(),
         router: Arc::new(config.router.clone()),
         ..Distributed::default()
     };

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{Metadata, PlayerId, RoomId, RoomQuery, RoomRegistration, RoomType, SeatId, ServerId};
+use crate::model::{
+    Metadata, Place, PlayerId, RoomId, RoomQuery, RoomRegistration, RoomType, RoundTrips, SeatId, ServerId,
+};
 
 /// The names of calls.
 pub mod call {
@@ -50,6 +52,12 @@ pub struct JoinRoomInput {
     /// A server to prefer for a new room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preferred_server_id: Option<ServerId>,
+    /// Where the player is: `{region?, latitude?, longitude?}`. Counts with the strategy `geo`.
+    #[serde(default, skip_serializing_if = "Place::is_unknown")]
+    pub place: Place,
+    /// How far the player measured servers to be, for those that route by latency.
+    #[serde(default, skip_serializing_if = "RoundTrips::is_empty")]
+    pub round_trips: RoundTrips,
 }
 
 /// The filter of a join.

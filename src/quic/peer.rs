@@ -61,6 +61,11 @@ impl Peer {
         self.live().is_some()
     }
 
+    /// How long a packet takes there and back, smoothed; none while no connection stands.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.live().map(|(connection, _)| connection.rtt())
+    }
+
     /// Who it says it is; dials it where no connection stands.
     ///
     /// # Errors

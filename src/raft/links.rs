@@ -105,6 +105,11 @@ impl Links {
         self.shared.peers.lock().retain(|address, _| wanted(address));
     }
 
+    /// How long a packet takes to an address and back; none without a connection.
+    pub(super) fn round_trip(&self, address: &str) -> Option<Duration> {
+        self.shared.peers.lock().get(address)?.round_trip()
+    }
+
     /// Sends a request and awaits its answer.
     pub(super) async fn ask(
         &self,

@@ -23,7 +23,7 @@ use super::{
     links::{LinkError, Links},
     messages::{ApplicationRequest, ApplicationResponse, PeerRequest, PeerResponse},
     run, status,
-    types::NodeNumber,
+    types::{Member, NodeNumber},
 };
 use crate::{
     adapter::EventHub,
@@ -188,6 +188,21 @@ impl RaftNode {
         let metrics = parts.raft.metrics();
         let metrics = metrics.borrow_watched();
         status::status(&metrics, cluster_id, &answered, parts.quorum_silence)
+    }
+
+    /// How long a packet takes to other members and back, by the names of their servers, where a connection stands.
+    pub fn round_trips(&self) -> BTreeMap<String, Duration> {
+        let parts = &self.shared.parts;
+        let members: Vec<(NodeNumber, Member)> = {
+            let metrics = parts.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            metrics.membership_config.nodes().map(|(node, member)| (*node, member.clone())).collect()
+        };
+        let round_trip = |(node, member): (NodeNumber, Member)| {
+            let address = parts.links.address_of(node, &member.addr);
+            Some((member.server_id, parts.links.round_trip(&address)?))
+        };
+        members.into_iter().filter_map(round_trip).collect()
     }
 
     /// How long a leader may hear nothing of a quorum until it counts as cut off.

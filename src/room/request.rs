@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{Connection, Outgoing};
-use crate::model::{Metadata, PlayerId, RoomId, RoomType, SeatId, ServerId};
+use crate::model::{Metadata, Place, PlayerId, RoomId, RoomType, RoundTrips, SeatId, ServerId};
 
 /// A player at the door.
 pub struct JoinRequest {
@@ -26,6 +26,10 @@ pub struct JoinRequest {
     pub origin: u64,
     /// A server to prefer for a new room.
     pub preferred_server_id: Option<ServerId>,
+    /// Where the player is; by default where its server is.
+    pub place: Place,
+    /// Its round trips to servers; by default its server's own.
+    pub round_trips: RoundTrips,
 }
 
 /// Where a player wants to go.

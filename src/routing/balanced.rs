@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{CANDIDATES_MAX, Draw, Router, Strategy};
+use super::{CANDIDATES_MAX, Draw, Plan, Router, Strategy, nearness};
 use crate::model::{RoutingRequest, ServerId, ServerRegistration, ServerStatus};
 
 /// Spreads rooms over servers by a [`Strategy`], with a preference for the local server while it is not busy.
@@ -43,7 +43,9 @@ impl LoadBalancedRouter {
     fn ordered<'s>(&self, mut servers: Vec<&'s ServerRegistration>, draw: Draw) -> Vec<&'s ServerRegistration> {
         match self.strategy {
             Strategy::LeastRooms => servers.sort_by_key(|server| (server.room_count, server.seat_count)),
-            Strategy::LeastPlayers => servers.sort_by_key(|server| (server.seat_count, server.room_count)),
+            Strategy::LeastPlayers | Strategy::Geo | Strategy::Latency => {
+                servers.sort_by_key(|server| (server.seat_count, server.room_count));
+            }
             Strategy::RoundRobin => {
                 let count = servers.len().max(1);
                 let first = draw.turn % count as u64;
@@ -65,6 +67,35 @@ impl LoadBalancedRouter {
     }
 }
 
+impl LoadBalancedRouter {
+    /// Servers that can take a room, in tiers; all in one where nearness does not count.
+    fn tiers<'s>(
+        &self,
+        request: &RoutingRequest,
+        servers: &'s [ServerRegistration],
+        local: &ServerId,
+        draw: Draw,
+    ) -> Vec<Vec<&'s ServerRegistration>> {
+        let eligible = servers.iter().filter(|server| can_take(server, request)).collect();
+        let mut ordered = self.ordered(eligible, draw);
+        ordered.sort_by_key(|server| {
+            let is_local =
+                self.prefer_local && server.server_id == *local && load(server) < self.local_preference_threshold;
+            Reverse(is_local)
+        });
+        let is_wanted = |server: &&ServerRegistration| request.preferred_server_id.as_ref() == Some(&server.server_id);
+        let (wanted, others) = ordered.into_iter().partition(is_wanted);
+        let tiers = match self.strategy {
+            Strategy::Geo => {
+                nearness::by_place(others, request, servers.iter().find(|server| server.server_id == *local))
+            }
+            Strategy::Latency => nearness::by_round_trip(others, request),
+            _ => vec![others],
+        };
+        [wanted].into_iter().chain(tiers).filter(|tier| !tier.is_empty()).collect()
+    }
+}
+
 impl Router for LoadBalancedRouter {
     fn candidates(
         &self,
@@ -73,16 +104,27 @@ impl Router for LoadBalancedRouter {
         local: &ServerId,
         draw: Draw,
     ) -> Vec<ServerId> {
-        let eligible = servers.iter().filter(|server| can_take(server, request)).collect();
-        let mut ordered = self.ordered(eligible, draw);
-        let preferred = |server: &ServerRegistration| {
-            let wanted = request.preferred_server_id.as_ref() == Some(&server.server_id);
-            let local =
-                self.prefer_local && server.server_id == *local && load(server) < self.local_preference_threshold;
-            Reverse((wanted, local))
-        };
-        ordered.sort_by_key(|server| preferred(server));
-        ordered.into_iter().take(CANDIDATES_MAX).map(|server| server.server_id.clone()).collect()
+        let tiers = self.tiers(request, servers, local, draw);
+        tiers.into_iter().flatten().take(CANDIDATES_MAX).map(|server| server.server_id.clone()).collect()
+    }
+
+    fn plan(&self, request: &RoutingRequest, servers: &[ServerRegistration], local: &ServerId, draw: Draw) -> Plan {
+        if !self.strategy.counts_nearness() {
+            return Plan::Anywhere(self.candidates(request, servers, local, draw));
+        }
+        let mut left = CANDIDATES_MAX;
+        let mut tiers = Vec::new();
+        for tier in self.tiers(request, servers, local, draw) {
+            let taken: Vec<ServerId> = tier.into_iter().take(left).map(|server| server.server_id.clone()).collect();
+            left -= taken.len();
+            tiers.push(taken);
+        }
+        tiers.retain(|tier| !tier.is_empty());
+        Plan::Nearest(tiers)
+    }
+
+    fn wants_round_trips(&self) -> bool {
+        self.strategy == Strategy::Latency
     }
 }
 
@@ -114,11 +156,12 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use proptest::prelude::*;
+    use serde_json::{Value, json};
 
-    use super::{CANDIDATES_MAX, Draw, LoadBalancedRouter, Router, Strategy};
+    use super::{CANDIDATES_MAX, Draw, LoadBalancedRouter, Plan, Router, Strategy};
     use crate::model::{
-        Epoch, Metadata, NodeId, PlayerId, RoomType, RoomTypeSpec, RoutingRequest, ServerId, ServerRegistration,
-        ServerStatus,
+        Coordinates, Epoch, Metadata, NodeId, Place, PlayerId, RoomType, RoomTypeSpec, RoundTrips, RoutingRequest,
+        ServerId, ServerRegistration, ServerStatus,
     };
 
     fn server(name: usize, rooms: u32, seats: u32, status: ServerStatus) -> ServerRegistration {
@@ -147,6 +190,8 @@ mod tests {
             room_id: None,
             preferred_server_id: None,
             query: None,
+            place: Place::default(),
+            round_trips: RoundTrips::default(),
         }
     }
 
@@ -214,7 +259,106 @@ mod tests {
         );
     }
 
+    /// A server somewhere: its region, and its longitude on the equator.
+    fn placed(name: usize, seats: u32, region: &str, longitude: f64) -> ServerRegistration {
+        let place = json!({ "region": region, "latitude": 0, "longitude": longitude });
+        let place: Place = serde_json::from_value(place).expect("a place");
+        let metadata = place.written_to(&Metadata::default());
+        ServerRegistration { metadata, ..server(name, 0, seats, ServerStatus::Online) }
+    }
+
+    fn tiers(strategy: Strategy, request: &RoutingRequest, servers: &[ServerRegistration], local: &str) -> Vec<String> {
+        let local = ServerId::new(local).expect("a name");
+        let plan = LoadBalancedRouter::new(strategy).plan(request, servers, &local, Draw { turn: 0, entropy: 0 });
+        let Plan::Nearest(tiers) = plan else { panic!("nearness counts: {plan:?}") };
+        tiers.iter().map(|tier| tier.iter().map(ServerId::as_str).collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    #[test]
+    fn by_geo_the_own_region_comes_first_and_then_the_nearest() {
+        let mut servers = vec![
+            placed(1, 9, "asia", 100.0),
+            placed(2, 0, "asia", 101.5),
+            placed(3, 0, "europe", 8.0),
+            placed(4, 5, "europe", 8.5),
+            placed(5, 1, "america", -80.0),
+        ];
+        servers.push(server(6, 0, 0, ServerStatus::Online));
+        let from = |place: Value| RoutingRequest {
+            place: serde_json::from_value(place).expect("a place"),
+            ..request("arena")
+        };
+        // Those nearby are one tier, the emptiest first; what is nowhere comes last.
+        let of_region = tiers(Strategy::Geo, &from(json!({ "region": "asia" })), &servers, "s3");
+        assert_eq!(of_region, ["s2 s1", "s3 s4", "s5", "s6"]);
+        let near_america = from(json!({ "latitude": 5, "longitude": -60 }));
+        assert_eq!(tiers(Strategy::Geo, &near_america, &servers, "s3"), ["s5", "s3 s4", "s1", "s2", "s6"]);
+        // Nobody said where the player is: where its server is.
+        assert_eq!(tiers(Strategy::Geo, &request("arena"), &servers, "s4"), ["s4 s3", "s5", "s1", "s2", "s6"]);
+        let wish = RoutingRequest {
+            preferred_server_id: Some(servers[4].server_id.clone()),
+            ..from(json!({ "region": "asia" }))
+        };
+        assert_eq!(tiers(Strategy::Geo, &wish, &servers, "s3")[0], "s5");
+    }
+
+    #[test]
+    fn by_latency_alike_round_trips_are_one_tier() {
+        let servers: Vec<_> =
+            (1..=5).map(|name| server(name, 0, [0, 9, 8, 7, 6, 5][name], ServerStatus::Online)).collect();
+        let measured = json!({ "s1": 12, "s2": 16, "localhost:9": 1, "s3": 180, "s4": 210 });
+        let asking =
+            RoutingRequest { round_trips: serde_json::from_value(measured).expect("times"), ..request("arena") };
+        assert_eq!(tiers(Strategy::Latency, &asking, &servers, "s5"), ["s2 s1", "s4 s3", "s5"]);
+        // The local server is first among those that are as near.
+        assert_eq!(tiers(Strategy::Latency, &asking, &servers, "s1"), ["s1 s2", "s4 s3", "s5"]);
+        // Nothing known: by load alone.
+        assert_eq!(tiers(Strategy::Latency, &request("arena"), &servers, "s1"), ["s1 s5 s4 s3 s2"]);
+    }
+
     proptest! {
+        #[test]
+        fn every_plan_has_the_nearest_first_and_each_server_once(
+            of_servers in prop::collection::vec((-180.0..=180.0_f64, 0_u32..50, 0_usize..3, 0.0..=60_000.0_f64), 0..12),
+            longitude in -180.0..=180.0_f64,
+            by_place: bool,
+        ) {
+            let status = [ServerStatus::Online, ServerStatus::Draining, ServerStatus::Offline];
+            let servers: Vec<_> = of_servers.iter().enumerate()
+                .map(|(n, (east, seats, s, _))| ServerRegistration {
+                    status: status[*s],
+                    ..placed(n, *seats, &format!("r{n}"), *east)
+                })
+                .collect();
+            let round_trips: BTreeMap<String, f64> =
+                of_servers.iter().enumerate().map(|(n, (.., ms))| (format!("s{n}"), *ms)).collect();
+            let here = Coordinates::new(0.0, longitude).expect("a place");
+            let asking = RoutingRequest {
+                place: Place::new(None, Some(here)).expect("a place"),
+                round_trips: round_trips.clone().try_into().expect("times"),
+                ..request("arena")
+            };
+            let strategy = if by_place { Strategy::Geo } else { Strategy::Latency };
+            let router = LoadBalancedRouter::new(strategy).prefer_local(false);
+            let local = ServerId::new("elsewhere").expect("a name");
+            let Plan::Nearest(tiers) = router.plan(&asking, &servers, &local, Draw { turn: 0, entropy: 0 }) else {
+                panic!("nearness counts")
+            };
+            let cost = |server_id: &ServerId| {
+                let server = servers.iter().find(|server| server.server_id == *server_id).expect("one of them");
+                let there = Place::of(&server.metadata).coordinates.expect("a place");
+                if by_place { here.distance_km(there) } else { round_trips[server_id.as_str()] }
+            };
+            let all: Vec<&ServerId> = tiers.iter().flatten().collect();
+            prop_assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+            let online = servers.iter().filter(|server| server.status == ServerStatus::Online).count();
+            prop_assert_eq!(all.len(), online.min(CANDIDATES_MAX));
+            for pair in tiers.windows(2) {
+                let furthest = pair[0].iter().map(cost).fold(0.0, f64::max);
+                prop_assert!(pair[1].iter().map(cost).all(|next| next >= furthest));
+            }
+        }
+
         #[test]
         fn candidates_are_distinct_and_can_take_a_room(
             loads in prop::collection::vec((0_u32..=100, 0_u32..400, 0_usize..3), 0..20),
@@ -234,6 +378,13 @@ mod tests {
         }
     }
 
-    const NAMES_OF_ALL: [Strategy; 5] =
-        [Strategy::RoundRobin, Strategy::LeastRooms, Strategy::LeastPlayers, Strategy::Random, Strategy::Weighted];
+    const NAMES_OF_ALL: [Strategy; 7] = [
+        Strategy::RoundRobin,
+        Strategy::LeastRooms,
+        Strategy::LeastPlayers,
+        Strategy::Random,
+        Strategy::Weighted,
+        Strategy::Geo,
+        Strategy::Latency,
+    ];
 }

@@ -6,11 +6,14 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
 mod balanced;
+mod nearness;
+mod plan;
 mod strategy;
 
 use std::fmt;
 
 pub use balanced::LoadBalancedRouter;
+pub use plan::Plan;
 pub use strategy::{Strategy, UnknownStrategy};
 
 use crate::model::{RoutingRequest, ServerId, ServerRegistration};
@@ -39,4 +42,16 @@ pub trait Router: Send + Sync + fmt::Debug + 'static {
         local: &ServerId,
         draw: Draw,
     ) -> Vec<ServerId>;
+
+    /// The same, and whether it matters to a player that looks for an open room which server has it.
+    /// By default it does not.
+    fn plan(&self, request: &RoutingRequest, servers: &[ServerRegistration], local: &ServerId, draw: Draw) -> Plan {
+        Plan::Anywhere(self.candidates(request, servers, local, draw))
+    }
+
+    /// Whether the request is to carry the local server's own round trips where the player told
+    /// none; `false` by default.
+    fn wants_round_trips(&self) -> bool {
+        false
+    }
 }

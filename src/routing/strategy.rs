@@ -19,19 +19,32 @@ pub enum Strategy {
     Random,
     /// By chance, in proportion to the free share of capacity.
     Weighted,
+    /// The nearest on Earth first, then the next: by region and coordinates of servers and players.
+    Geo,
+    /// The nearest in time first, then the next: by round trips that players measured, or else servers.
+    Latency,
 }
 
-const NAMES: [(Strategy, &str); 5] = [
+impl Strategy {
+    /// Whether it says which servers are near, so that a far open room is worse than a new one nearby.
+    pub(super) fn counts_nearness(self) -> bool {
+        matches!(self, Self::Geo | Self::Latency)
+    }
+}
+
+const NAMES: [(Strategy, &str); 7] = [
     (Strategy::RoundRobin, "round-robin"),
     (Strategy::LeastRooms, "least-rooms"),
     (Strategy::LeastPlayers, "least-players"),
     (Strategy::Random, "random"),
     (Strategy::Weighted, "weighted"),
+    (Strategy::Geo, "geo"),
+    (Strategy::Latency, "latency"),
 ];
 
 /// A name that no strategy has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no routing strategy: use round-robin, least-rooms, least-players, random or weighted")]
+#[error("{0:?} is no routing strategy: use round-robin, least-rooms, least-players, random, weighted, geo or latency")]
 pub struct UnknownStrategy(String);
 
 impl FromStr for Strategy {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     adapter::{DistributedAdapter, MemoryAdapter},
     clock::Clock,
-    model::{InvalidId, Metadata},
+    model::{InvalidId, Metadata, Place},
     room::ManagerOptions,
     routing::{LoadBalancedRouter, Router},
 };
@@ -33,6 +33,8 @@ pub struct Distributed {
     pub capacity: u32,
     /// Free-form attributes. Default none.
     pub metadata: Metadata,
+    /// Where the server is; shown in its attributes as `region`, `latitude` and `longitude`. Default unknown.
+    pub place: Place,
     /// Where new rooms go. Default [`LoadBalancedRouter`] with its own defaults.
     pub router: Arc<dyn Router>,
     /// How long a redirected player's seat is held. Default 15 s.
@@ -54,6 +56,7 @@ impl Default for Distributed {
             enable_failover: true,
             capacity: 100,
             metadata: Metadata::default(),
+            place: Place::default(),
             router: Arc::new(LoadBalancedRouter::default()),
             seat_hold: Duration::from_secs(15),
             clock: Clock::system(),
@@ -72,7 +75,7 @@ impl Distributed {
         options.migration_timeout = self.migration_timeout;
         options.enable_failover = self.enable_failover;
         options.capacity = self.capacity;
-        options.metadata = self.metadata;
+        options.metadata = self.place.written_to(&self.metadata);
         options.router = self.router;
         options.seat_hold = self.seat_hold;
         options.clock = self.clock;

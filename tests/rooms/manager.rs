@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use roomraft::{
-    model::{PlayerId, RoomQuery, RoutingRequest, RoutingResult},
+    model::{Place, PlayerId, RoomQuery, RoundTrips, RoutingRequest, RoutingResult},
     room::{JoinError, ManagerOptions, RoomConfig, RoomHandle},
 };
 use serde_json::{Value, json};
@@ -91,6 +91,8 @@ async fn routes_are_local_elsewhere_new_or_none() {
         room_id: None,
         preferred_server_id: None,
         query: None,
+        place: Place::default(),
+        round_trips: RoundTrips::default(),
     };
     assert_eq!(second.route(&request).await.expect("connected"), RoutingResult::Create);
     let room = second.create(&probe_type(), Value::Null).await.expect("capacity").id().clone();

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use roomraft::{
     adapter::{Consistency, DistributedAdapter, MemoryAdapter},
-    model::{Metadata, PlayerId, RoomId, RoomRegistration, RoomType, SeatId},
+    model::{Metadata, Place, PlayerId, RoomId, RoomRegistration, RoomType, RoundTrips, SeatId},
     room::{
         Connection, DistributedRoomManager, JoinError, JoinOutcome, JoinRequest, JoinTarget, JoinedRoom,
         ManagerOptions, Outgoing, Redirect, RoomConfig,
@@ -86,6 +86,8 @@ impl Guest {
             respond: Box::new(|joined| Some(response("joined", joined))),
             origin: 0,
             preferred_server_id: None,
+            place: Place::default(),
+            round_trips: RoundTrips::default(),
         }
     }
 

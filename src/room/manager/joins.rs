@@ -11,7 +11,7 @@ use super::{
     seats::{Found, Seeker},
 };
 use crate::{
-    model::{Metadata, PlayerId, RoomId, RoomType, SeatId, SeatRelease},
+    model::{Metadata, Place, PlayerId, RoomId, RoomType, RoundTrips, SeatId, SeatRelease},
     room::{
         Connection, JoinError, JoinOutcome, JoinRequest, JoinTarget, JoinedRoom, Responder, RoomHandle,
         actor::{Arrival, RoomCommand, Way},
@@ -91,8 +91,9 @@ impl Inner {
     async fn join(self: Arc<Self>, request: JoinRequest) -> Result<JoinOutcome, JoinError> {
         let server = self.gate()?;
         let JoinRequest { target, mut reservation, player_id, player_data, connection, respond, origin, .. } = request;
+        let (preferred, place, round_trips) = (request.preferred_server_id, request.place, request.round_trips);
         let token = SessionToken::random(SeatId::random());
-        let mut seeker = Seeker { server, player_id, origin, preferred: request.preferred_server_id, token };
+        let mut seeker = Seeker { server, player_id, origin, preferred, place, round_trips, token };
         let _joining = self.services.sessions.begin(&seeker.player_id).ok_or_else(|| in_a_room(&seeker.player_id))?;
         let respond = Arc::new(Mutex::new(Some(respond)));
         for _ in 0..ATTEMPTS {
@@ -164,6 +165,8 @@ fn plain(target: JoinTarget, player_id: PlayerId, connection: Connection) -> Joi
         respond: Box::new(|_| None),
         origin: 0,
         preferred_server_id: None,
+        place: Place::default(),
+        round_trips: RoundTrips::default(),
     }
 }
 

@@ -1,18 +1,28 @@
-//! Which servers a new room may go to: the router is asked, with chance and turn from here.
+//! Where a player's room may be: the router is asked, with chance and turn from here.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use super::Inner;
 use crate::{
-    model::{RoomType, RoutingRequest, ServerId, ServerRegistration, ServerStatus},
-    routing::Draw,
+    model::{RoomType, RoundTrips, RoutingRequest, ServerId, ServerRegistration, ServerStatus},
+    routing::{Draw, Plan},
 };
 
 impl Inner {
-    /// Servers for a new room, best first.
-    pub(super) fn candidates(&self, request: &RoutingRequest, servers: &[ServerRegistration]) -> Vec<ServerId> {
+    /// Where a player's room may be.
+    pub(super) fn plan(&self, mut request: RoutingRequest, servers: &[ServerRegistration]) -> Plan {
+        let (router, own) = (&self.options.router, &self.options.server_id);
+        if request.round_trips.is_empty() && router.wants_round_trips() {
+            request.round_trips = self.own_round_trips();
+        }
         let draw = Draw { turn: self.turn.fetch_add(1, Ordering::Relaxed), entropy: rand::random() };
-        self.options.router.candidates(request, servers, &self.options.server_id, draw)
+        router.plan(&request, servers, own, draw)
+    }
+
+    /// Of a player who told none it is taken that it is near its server.
+    fn own_round_trips(&self) -> RoundTrips {
+        let own = (self.options.server_id.as_str().to_owned(), Duration::ZERO);
+        self.adapter.round_trips().into_iter().chain([own]).collect()
     }
 }
 

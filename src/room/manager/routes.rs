@@ -4,6 +4,7 @@ use super::DistributedRoomManager;
 use crate::{
     adapter::{AdapterResult, Consistency},
     model::{RoomQuery, RoomRegistration, RoutingRequest, RoutingResult, ServerId, ServerRegistration},
+    routing::Plan,
 };
 
 impl DistributedRoomManager {
@@ -22,16 +23,34 @@ impl DistributedRoomManager {
             ..request.query.clone().unwrap_or_default()
         };
         let rooms = inner.adapter.rooms(&query, Consistency::Local).await?;
-        if let Some(open) = to_open(&rooms, own) {
-            return Ok(open);
-        }
         if room_type.is_none() {
-            return Ok(unavailable("no room is open, and no room type was named"));
+            let open = to_open(&rooms, own);
+            return Ok(open.unwrap_or_else(|| unavailable("no room is open, and no room type was named")));
         }
         let servers = inner.adapter.servers(Consistency::Local).await?;
-        let candidates = inner.candidates(&RoutingRequest { room_type, ..request.clone() }, &servers);
-        Ok(to_new(candidates.first().and_then(|first| servers.iter().find(|server| server.server_id == *first)), own))
+        let tiers = match inner.plan(RoutingRequest { room_type, ..request.clone() }, &servers) {
+            Plan::Nearest(tiers) => tiers,
+            Plan::Anywhere(candidates) => match to_open(&rooms, own) {
+                Some(open) => return Ok(open),
+                None => vec![candidates],
+            },
+        };
+        let found = tiers.iter().find_map(|tier| to_tier(tier, &rooms, &servers, own));
+        Ok(found.or_else(|| to_open(&rooms, own)).unwrap_or_else(|| to_new(None, own)))
     }
+}
+
+/// An open room of a tier, else a new one there.
+fn to_tier(
+    tier: &[ServerId],
+    rooms: &[RoomRegistration],
+    servers: &[ServerRegistration],
+    own: &ServerId,
+) -> Option<RoutingResult> {
+    let is_there = |room: &&RoomRegistration| room.server_id.as_ref().is_some_and(|owner| tier.contains(owner));
+    let rooms: Vec<RoomRegistration> = rooms.iter().filter(is_there).cloned().collect();
+    let best = tier.iter().find_map(|server_id| servers.iter().find(|server| server.server_id == *server_id));
+    to_open(&rooms, own).or_else(|| best.map(|server| to_new(Some(server), own)))
 }
 
 /// One room: where it is.

@@ -13,11 +13,13 @@ use crate::{
     adapter::{AdapterError, AdapterResult, Consistency},
     clock::millis,
     model::{
-        Metadata, PlayerId, RoomClaim, RoomEpoch, RoomId, RoomRegistration, RoomState, RoomType, RoutingRequest,
-        SeatConfirmation, SeatGrant, SeatId, SeatRelease, SeatRequest, SeatState, SeatTarget, ServerEpoch, ServerId,
+        Metadata, Place, PlayerId, RoomClaim, RoomEpoch, RoomId, RoomRegistration, RoomState, RoomType, RoundTrips,
+        RoutingRequest, SeatConfirmation, SeatGrant, SeatId, SeatRelease, SeatRequest, SeatState, SeatTarget,
+        ServerEpoch, ServerId,
     },
     registry::Rejection,
     room::{JoinError, JoinTarget, Redirect, token::SessionToken},
+    routing::Plan,
 };
 
 /// How often a command whose outcome is unknown is sent again before the player is told.
@@ -31,6 +33,8 @@ pub(super) struct Seeker {
     pub(super) player_id: PlayerId,
     pub(super) origin: u64,
     pub(super) preferred: Option<ServerId>,
+    pub(super) place: Place,
+    pub(super) round_trips: RoundTrips,
     /// The seat that it asks for, and proof of it; kept for as long as it asks.
     pub(super) token: SessionToken,
 }
@@ -81,17 +85,19 @@ impl Inner {
             room_id: None,
             preferred_server_id: seeker.preferred.clone(),
             query: None,
+            place: seeker.place.clone(),
+            round_trips: seeker.round_trips.clone(),
         };
-        let target = SeatTarget::Type {
-            room_type: room_type.clone(),
-            metadata: metadata.clone(),
-            candidates: self.candidates(&wish, &servers),
-            options: if options.is_null() { String::new() } else { options.to_string() },
+        let (room_type, metadata) = (room_type.clone(), metadata.clone());
+        let options = if options.is_null() { String::new() } else { options.to_string() };
+        let target = match self.plan(wish, &servers) {
+            Plan::Anywhere(candidates) => SeatTarget::Type { room_type, metadata, candidates, options },
+            Plan::Nearest(tiers) => SeatTarget::Nearest { room_type, metadata, tiers, options },
         };
         match self.reserve(seeker, target).await {
             Ok(found) => Ok(found),
-            Err(AdapterError::Rejected(Rejection::NoCapacity(_)))
-                if !servers.iter().any(|server| server.room_types.contains_key(room_type)) =>
+            Err(AdapterError::Rejected(Rejection::NoCapacity(room_type)))
+                if !servers.iter().any(|server| server.room_types.contains_key(&room_type)) =>
             {
                 Err(JoinError::NotFound(format!("room type {room_type} is not served by any server")))
             }
