@@ -7,4 +7,7 @@
 mod support;
 
 mod nodes;
+mod redis_faults;
 mod redis_joining;
+mod redis_servers;
+mod redis_traffic;

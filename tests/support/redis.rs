@@ -18,6 +18,8 @@ use super::ports::free_port;
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a port may turn out to be taken.
+const STARTS_MAX: usize = 10;
 
 /// Whether there is a `redis-server` to start.
 pub fn is_installed() -> bool {
@@ -40,7 +42,7 @@ impl RedisServer {
 
     /// The same with arguments that depend on its folder and its port, made anew where a port turns out to be taken.
     pub fn start_with(arguments: impl Fn(&Path, u16) -> Vec<String>) -> Self {
-        loop {
+        for _ in 0..STARTS_MAX {
             let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
             let arguments = arguments(folder.path(), port);
             let process = spawn(port, folder.path(), &arguments);
@@ -49,6 +51,7 @@ impl RedisServer {
                 return server;
             }
         }
+        panic!("redis-server ends at once, on whichever port: its arguments may be wrong")
     }
 
     pub fn pid(&self) -> u32 {
@@ -66,15 +69,17 @@ impl RedisServer {
     /// Runs one command by `redis-cli` and gives what it prints.
     pub fn cli(&self, arguments: &[&str]) -> String {
         let mut command = Command::new("redis-cli");
-        command.args(["-p", &self.port.to_string()]).args(arguments);
+        command.args(["-p", &self.port.to_string()]);
         if let Some(place) = self.arguments.iter().position(|argument| argument == "--requirepass") {
             command.env("REDISCLI_AUTH", &self.arguments[place + 1]);
         }
         if self.arguments.iter().any(|argument| argument == "--tls-port") {
             command.args(["--tls", "--insecure"]);
         }
+        command.args(arguments);
         let output = command.output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
+        // Errors of the connection come on the other one.
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr)
     }
 
     /// Sends its process a signal.
@@ -104,7 +109,8 @@ impl RedisServer {
             if has_ended || answer.contains("PONG") || answer.contains("NOAUTH") {
                 return !has_ended;
             }
-            assert!(Instant::now() < deadline, "redis-server on port {} does not answer", self.port);
+            let log = || std::fs::read_to_string(self.folder().join("log")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "redis-server does not answer, but {answer:?}: {}", log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -121,7 +127,7 @@ fn spawn(port: u16, folder: &Path, arguments: &[String]) -> Child {
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
         .arg(folder)
         .args(arguments)
-        .stdout(Stdio::null())
+        .stdout(std::fs::File::options().create(true).append(true).open(folder.join("log")).unwrap())
         .stderr(Stdio::null())
         .spawn()
         .expect("redis-server starts: install it, as tests/run does")

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use parking_lot::RwLock;
+use parking_lot::Mutex;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline, RedisError,
     RedisFuture, RedisResult, Script, TlsCertificates, Value,
@@ -16,7 +16,7 @@ use redis::{
     cluster_async::ClusterConnection,
     cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
 };
-use tokio::sync::Mutex;
+use tokio::sync::watch;
 
 use super::{failure::Failure, options::RedisOptions};
 use crate::adapter::{AdapterError, AdapterResult};
@@ -212,12 +212,20 @@ impl ConnectionLike for Routed<'_> {
 }
 
 /// The place of a connection.
+#[derive(Clone)]
 pub(super) struct Slot {
     access: Arc<Access>,
     reach: Reach,
-    present: RwLock<Option<Present>>,
-    /// One is opened at a time; how many were.
-    opened: Mutex<usize>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    present: Option<Present>,
+    /// What comes of the attempt that is under way.
+    opening: Option<watch::Receiver<Option<Result<Present, Failure>>>>,
+    /// How many attempts there were.
+    turn: usize,
 }
 
 impl fmt::Debug for Slot {
@@ -235,47 +243,61 @@ pub(super) struct Present {
 
 impl Slot {
     pub(super) fn new(access: Arc<Access>, reach: Reach) -> Self {
-        Self { access, reach, present: RwLock::default(), opened: Mutex::default() }
+        Self { access, reach, state: Arc::default() }
     }
 
     /// The connection, opened if there is none.
     pub(super) async fn connection(&self) -> Result<Present, Failure> {
-        let ready = self.present.read().clone();
-        if let Some(present) = ready {
-            return Ok(present);
-        }
-        let mut opened = self.opened.lock().await;
-        let ready = self.present.read().clone();
-        if let Some(present) = ready {
-            return Ok(present);
-        }
-        let turn = *opened;
-        *opened += 1;
-        // The handshake is a few commands, each with its own time.
-        let opening = tokio::time::timeout(self.access.opening * 2, self.access.open(self.reach, turn)).await;
-        let connection = match opening {
-            Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return Err(Failure::of_connecting(&error)),
-            Err(_) => return Err(Failure::no_connection()),
+        let mut opening = {
+            let mut state = self.state.lock();
+            if let Some(present) = &state.present {
+                return Ok(present.clone());
+            }
+            match &state.opening {
+                Some(opening) => opening.clone(),
+                None => self.open(&mut state),
+            }
         };
-        let present = Present { connection, turn, since: Instant::now() };
-        *self.present.write() = Some(present.clone());
-        Ok(present)
+        let outcome = opening.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
+        outcome.ok().flatten().unwrap_or_else(|| Err(Failure::no_connection()))
+    }
+
+    /// Opens it in a task of its own, since a caller may be dropped or not be looked after while others wait.
+    fn open(&self, state: &mut State) -> watch::Receiver<Option<Result<Present, Failure>>> {
+        let (tell, opening) = watch::channel(None);
+        let turn = state.turn;
+        state.turn += 1;
+        state.opening = Some(opening.clone());
+        let slot = self.clone();
+        tokio::spawn(async move {
+            // The handshake is a few commands, each with its own time.
+            let opened = tokio::time::timeout(slot.access.opening * 2, slot.access.open(slot.reach, turn)).await;
+            let outcome = match opened {
+                Ok(Ok(connection)) => Ok(Present { connection, turn, since: Instant::now() }),
+                Ok(Err(error)) => Err(Failure::of_connecting(&error)),
+                Err(_) => Err(Failure::no_connection()),
+            };
+            let mut state = slot.state.lock();
+            state.opening = None;
+            state.present = outcome.as_ref().ok().cloned();
+            tell.send_replace(Some(outcome));
+        });
+        opening
     }
 
     /// Gives a connection up that failed, so that the next call opens another one.
     pub(super) fn discard(&self, failed: &Present) {
         let young = matches!(failed.connection, Connection::Cluster(_)) && failed.since.elapsed() < CLUSTER_AGE_MIN;
-        let mut present = self.present.write();
-        if !young && present.as_ref().is_some_and(|present| present.turn == failed.turn) {
-            *present = None;
+        let mut state = self.state.lock();
+        if !young && state.present.as_ref().is_some_and(|present| present.turn == failed.turn) {
+            state.present = None;
         }
     }
 }
 
 /// That no answer came.
 pub(super) fn silence() -> RedisError {
-    std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time").into()
+    std::io::Error::new(std::io::ErrorKind::TimedOut, "nothing came back").into()
 }
 
 #[cfg(test)]
