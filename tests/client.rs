@@ -103,6 +103,34 @@ fn arena() -> JoinOptions {
 }
 
 #[tokio::test]
+async fn a_client_told_to_measure_offers_the_round_trips_of_the_servers_that_answer() {
+    let (near, silent) = (Scripted::start().await, Scripted::start().await);
+    let config = ClientConfig { measure_limit: Some(Duration::from_secs(1)), ..ClientConfig::default() };
+    let addresses = [near.address.clone(), silent.address.clone()];
+    let play = async {
+        let mut connection = near.accept().await;
+        let measured = async {
+            let mut probe = near.accept().await;
+            for _ in 0..3 {
+                assert_eq!(probe.heard().await, json!([9]));
+                probe.say(json!([9])).await;
+            }
+        };
+        // The silent one takes the connection and says nothing.
+        let (_silent, ()) = tokio::join!(silent.accept(), measured);
+        connection.seat("JoinRoom").await
+    };
+    let joins = async {
+        let (client, _events) = Client::connect(addresses, config).await.expect("connected");
+        client.join(arena()).await.expect("a seat");
+    };
+    let (input, ()) = tokio::join!(play, joins);
+    let offered = input["roundTrips"].as_object().expect("round trips");
+    assert_eq!(offered.keys().collect::<Vec<_>>(), [&near.address], "{offered:?}");
+    assert!(offered[&near.address].as_f64().is_some_and(|ms| ms >= 0.0));
+}
+
+#[tokio::test]
 async fn a_join_follows_a_redirect_with_its_reservation_and_player_data() {
     let (first, second) = (Scripted::start().await, Scripted::start().await);
     let reservation = "0000000000000000000000000000002a";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::{
-    model::{Metadata, Place, RoomId, RoomType},
+    model::{Metadata, Place, RoomId, RoomType, RoundTrips},
     protocol::{JoinQuery, JoinRoomInput, MESSAGE_BYTES_MAX},
 };
 
@@ -33,6 +33,9 @@ pub struct ClientConfig {
     pub event_capacity: usize,
     /// The largest message in bytes, either way. Default 1 MiB.
     pub message_bytes_max: usize,
+    /// Before each join of a room type, measure the round trips to all known servers for so long at
+    /// most, and offer them to servers that route by latency. Default none: nothing is measured.
+    pub measure_limit: Option<Duration>,
 }
 
 impl Default for ClientConfig {
@@ -48,6 +51,7 @@ impl Default for ClientConfig {
             silence_max: Duration::from_secs(15),
             event_capacity: 1024,
             message_bytes_max: MESSAGE_BYTES_MAX,
+            measure_limit: None,
         }
     }
 }
@@ -87,6 +91,14 @@ impl JoinOptions {
     #[must_use]
     pub fn metadata(mut self, metadata: Metadata) -> Self {
         self.input.query = Some(JoinQuery { metadata });
+        self
+    }
+
+    /// How far servers are, where the game knows better than the client. Default: what the client
+    /// measures, where [`ClientConfig::measure_limit`] has it measure.
+    #[must_use]
+    pub fn round_trips(mut self, round_trips: RoundTrips) -> Self {
+        self.input.round_trips = round_trips;
         self
     }
 

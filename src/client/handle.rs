@@ -1,6 +1,6 @@
 //! The client as a game holds it.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -13,10 +13,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{
     ClientConfig, ClientError, Events, JoinOptions,
     journey::{backoff, is_passing},
+    measure,
     session::{Command, Session},
 };
 use crate::{
-    model::{PlayerId, RoomId},
+    model::{PlayerId, RoomId, RoundTrips},
     protocol::{
         AuthenticateInput, AuthenticateOutput, GetRoomInfoInput, LeaveRoomOutput, ListRoomsInput, ListRoomsOutput,
         Packet, RoomInfo, RoomMessage, call, message,
@@ -90,9 +91,29 @@ impl Client {
     /// after `join_deadline`.
     pub async fn join(&self, options: JoinOptions) -> Result<Joined, ClientError> {
         let patience = self.config.join_deadline.saturating_add(self.config.call_timeout);
-        let input = Box::new(options.into_input());
+        let mut input = Box::new(options.into_input());
+        if let Some(limit) = self.config.measure_limit
+            && input.room_id.is_none()
+            && input.round_trips.is_empty()
+        {
+            input.round_trips = self.measure_round_trips(limit).await?;
+        }
         let joined = self.command(|reply| Command::Join { input, reply });
         within(patience, call::JOIN_ROOM, joined).await
+    }
+
+    /// Measures the round trips to all servers that the client knows: those that it was given and those that
+    /// it was redirected to. All at once, each over a connection of its own that ends with this call; servers that
+    /// do not answer within `limit` are left out.
+    ///
+    /// Servers are named by the addresses that the client has: they count where servers tell players the same.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`].
+    pub async fn measure_round_trips(&self, limit: Duration) -> Result<RoundTrips, ClientError> {
+        let known = self.command(|reply| Command::Addresses { reply });
+        let Ok(urls) = timeout(limit, known).await else { return Ok(RoundTrips::default()) };
+        Ok(measure::round_trips(urls?, &self.config, limit).await)
     }
 
     /// Gives the seat up; the connection stays. Without a seat it does nothing.
@@ -182,7 +203,7 @@ impl Client {
 }
 
 async fn within<T>(
-    after: std::time::Duration,
+    after: Duration,
     call: &'static str,
     answer: impl Future<Output = Result<T, ClientError>>,
 ) -> Result<T, ClientError> {

@@ -15,6 +15,7 @@ mod event;
 mod event_queue;
 mod handle;
 mod journey;
+mod measure;
 mod session;
 mod socket;
 

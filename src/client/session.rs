@@ -30,6 +30,7 @@ pub(crate) enum Command {
     Join { input: Box<JoinRoomInput>, reply: Reply<Joined> },
     Call { name: &'static str, input: Value, reply: Reply<Value> },
     Send { text: String, reply: Reply<()> },
+    Addresses { reply: Reply<Vec<String>> },
 }
 
 #[derive(Debug)]
@@ -154,6 +155,9 @@ impl Session {
                 let _ = reply.send(joined);
             }
             Command::Call { name, input, reply } => self.call(name, input, reply).await,
+            Command::Addresses { reply } => {
+                let _ = reply.send(Ok(self.addresses.clone()));
+            }
             Command::Send { text, reply } => {
                 let sent = match (&mut self.socket, &self.seat_token) {
                     (_, None) => Err(ClientError::NotInRoom),
