@@ -14,6 +14,7 @@ mod joining;
 mod metronome;
 mod migration;
 mod partition;
+mod regions;
 mod relay;
 mod restart;
 mod rolling;
