@@ -35,7 +35,8 @@ pub struct Backend {
     pub handles: Vec<Handle>,
     /// One more handle, not connected yet.
     pub spare: Handle,
-    /// Into how many parts a room type is divided; within one, finding a room and making one is one step.
+    /// Into how many parts a room type is divided; within one, finding a room and
+    /// making one is one step, and older rooms come first.
     pub parts: usize,
     /// Whatever must live as long, such as folders and processes.
     #[expect(dead_code, reason = "it is dropped with the backend, and never read")]

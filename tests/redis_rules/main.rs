@@ -14,6 +14,7 @@ mod ports;
 mod redis_server;
 mod side;
 mod steps;
+mod watched;
 
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 

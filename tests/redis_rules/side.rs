@@ -232,11 +232,17 @@ impl Side {
 
     async fn run_on_seat(&mut self, step: &Step) -> Seen {
         match step {
-            Step::Join { server, stale, room_type: kind, room, seat, stranger, origin, desert, candidates } => {
+            Step::Join { server, stale, room_type: kind, room, seat, stranger, origin, desert, candidates, near } => {
                 let room = room.map(|room| self.room(room, false).room_id);
                 let kind = room.as_ref().map_or(*kind, Self::type_of);
                 let target = match room {
                     Some(room_id) => SeatTarget::Room(room_id),
+                    None if *near => SeatTarget::Nearest {
+                        room_type: room_type(kind),
+                        metadata: metadata(*desert),
+                        tiers: candidates.iter().map(|number| vec![server_id(*number)]).collect(),
+                        options: "{}".to_owned(),
+                    },
                     None => SeatTarget::Type {
                         room_type: room_type(kind),
                         metadata: metadata(*desert),

@@ -65,6 +65,8 @@ pub enum Step {
         origin: u64,
         desert: bool,
         candidates: Vec<usize>,
+        /// Each candidate is a tier of its own, the nearest first.
+        near: bool,
     },
     Confirm {
         room: usize,
@@ -182,9 +184,14 @@ fn of_rooms() -> impl Strategy<Value = Step> {
 
 fn of_seats() -> impl Strategy<Value = Step> {
     let who = (seat(), prop::bool::weighted(0.1), 0..3_u64, prop::bool::weighted(0.2));
-    let target = (0..TYPES, prop::option::weighted(0.4, room()), prop::collection::vec(server(), 0..4));
+    let target = (
+        0..TYPES,
+        prop::option::weighted(0.4, room()),
+        prop::collection::vec(server(), 0..4),
+        prop::bool::weighted(0.3),
+    );
     let join = (server(), stale(), target, who).prop_map(
-        |(server, stale, (room_type, room, candidates), (seat, stranger, origin, desert))| Step::Join {
+        |(server, stale, (room_type, room, candidates, near), (seat, stranger, origin, desert))| Step::Join {
             server,
             stale,
             room_type,
@@ -194,6 +201,7 @@ fn of_seats() -> impl Strategy<Value = Step> {
             origin,
             desert,
             candidates,
+            near,
         },
     );
     let confirm = (room(), stale(), seat(), prop::bool::weighted(0.1))

@@ -70,8 +70,9 @@ pub(super) struct ServerCache {
 
 #[derive(Debug)]
 struct Cached {
+    /// When the reading began.
     read_at: Duration,
-    servers: Arc<Vec<ServerView>>,
+    outcome: AdapterResult<Arc<Vec<ServerView>>>,
 }
 
 /// Rooms, seats, players and offers of one registration in one shard, or in all.
@@ -119,18 +120,27 @@ impl Core {
     /// begun, so that no server looks offline while its rooms look owned.
     pub(super) async fn server_views(&self, consistency: Consistency) -> AdapterResult<Arc<Vec<ServerView>>> {
         let clock = Clock::system();
+        let asked_at = clock.boot();
         let mut newest = self.cache.newest.lock().await;
-        let is_fresh = |cached: &&Cached| clock.boot().saturating_sub(cached.read_at) <= LOCAL_AGE;
-        if consistency == Consistency::Local
-            && let Some(cached) = newest.as_ref().filter(is_fresh)
+        // One reading serves all who asked before it began, and so does its failure: nobody waits in line for Redis.
+        let oldest = match consistency {
+            Consistency::Local => asked_at.saturating_sub(LOCAL_AGE),
+            Consistency::Linearizable => asked_at,
+        };
+        if let Some(cached) = newest.as_ref().filter(|cached| cached.read_at >= oldest)
+            && (cached.outcome.is_ok() || cached.read_at >= asked_at)
         {
-            return Ok(Arc::clone(&cached.servers));
+            return cached.outcome.clone();
         }
         let read_at = clock.boot();
+        let outcome = self.read_server_views().await;
+        *newest = Some(Cached { read_at, outcome: outcome.clone() });
+        outcome
+    }
+
+    async fn read_server_views(&self) -> AdapterResult<Arc<Vec<ServerView>>> {
         let listing = self.settled_list(None).await?;
-        let servers = Arc::new(self.with_counts(listing.rows).await?);
-        *newest = Some(Cached { read_at, servers: Arc::clone(&servers) });
-        Ok(servers)
+        Ok(Arc::new(self.with_counts(listing.rows).await?))
     }
 
     /// One server.
