@@ -3,6 +3,53 @@
 //! Pure: servers in, an order of preference out. It reads no clock, makes no randomness and does no
 //! I/O; what it needs of either is passed in. It does not place anything: the registry takes the
 //! first candidate that can still take the room at the moment of the command.
+//!
+//! Five strategies spread load: an open room is joined wherever it is, and the strategy says where a
+//! new one goes. With two more, nearness counts before that: an open room far away is worse than a new
+//! one nearby, and servers that are equally near are ordered by load.
+//!
+//! | strategy | what servers tell | what players tell in `JoinRoom` | where players tell nothing |
+//! |---|---|---|---|
+//! | `geo` | `region`, `latitude`, `longitude` in their metadata | `place: {region?, latitude?, longitude?}` | they are where their server is |
+//! | `latency` | nothing | `roundTrips: {server id or address: milliseconds}` | their server's own round trips on raft; on memory and redis none are known: their own server first |
+//!
+//! A server of whose place or round trip nothing is known comes last.
+//!
+//! A studio writes a router of its own and hands it to [`Distributed`](crate::server::Distributed):
+#![cfg_attr(feature = "gateway", doc = "```")]
+#![cfg_attr(not(feature = "gateway"), doc = "```ignore")]
+//! use std::sync::Arc;
+//! use roomraft::{
+//!     model::{RoutingRequest, ServerId, ServerRegistration, ServerStatus},
+//!     routing::{Draw, Router},
+//!     server::{Distributed, Server},
+//! };
+//!
+//! /// Fills the biggest machine first.
+//! #[derive(Debug)]
+//! struct Biggest;
+//!
+//! impl Router for Biggest {
+//!     fn candidates(
+//!         &self,
+//!         _request: &RoutingRequest,
+//!         servers: &[ServerRegistration],
+//!         _local: &ServerId,
+//!         _draw: Draw,
+//!     ) -> Vec<ServerId> {
+//!         let online = servers.iter().filter(|server| server.status == ServerStatus::Online);
+//!         let mut online: Vec<_> = online.collect();
+//!         online.sort_by_key(|server| std::cmp::Reverse(server.capacity));
+//!         online.into_iter().take(8).map(|server| server.server_id.clone()).collect()
+//!     }
+//! }
+//!
+//! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+//! let distributed = Distributed { router: Arc::new(Biggest), ..Distributed::default() };
+//! let server = Server::builder().distributed(distributed).build().await?;
+//! # drop(server); Ok(())
+//! # }
+//! ```
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
 mod balanced;
