@@ -13,7 +13,7 @@
 //! node  config           builds, starts and stops the parts
 //! gateway/   ops/        players' WebSockets · health, status, metrics
 //! room/                  Room trait · actor (one task per room) · player · manager
-//! adapter/               the DistributedAdapter trait · events · memory · raft
+//! adapter/               the DistributedAdapter trait · events · memory · raft · redis/
 //! raft/                  log store · state machine · store (sled) · network · leases · bootstrap
 //! registry/   routing/   PURE: Command in, Applied { reply, changes, events } out · which server gets the next room
 //! quic/                  endpoints · tls · one reconnecting connection per peer
@@ -28,7 +28,7 @@
 //! - Nothing is acknowledged before a quorum has it on disk.
 //!
 //! # Features
-//! `raft`, `gateway` (with the ops listener), `client` and `cli`, all on by default: whoever embeds
+//! `raft`, `redis`, `gateway` (with the ops listener), `client` and `cli`, all on by default: whoever embeds
 //! the crate leaves out what it does not use. With none of them there are rooms on the memory backend.
 
 pub mod adapter;
