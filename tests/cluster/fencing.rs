@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use nix::sys::signal::Signal;
+use roomraft::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::{
@@ -10,6 +11,7 @@ use crate::{
     support::{
         player::{Place, Player},
         process::Cluster,
+        redis::RedisServer,
         wait::until,
     },
 };
@@ -61,9 +63,7 @@ fn deeds<'a>(journal: &'a [Line], server: &str, room: &str, since: Duration) -> 
     journal.iter().filter(|line| line.server == server && line.room == room && line.at > since).collect()
 }
 
-async fn a_paused_owner_does_nothing_more(leads: bool) {
-    let cluster = metronome::cluster().await;
-    let paused = if leads { cluster.leader().await } else { cluster.follower().await };
+async fn a_paused_owner_does_nothing_more(cluster: Cluster, paused: usize) {
     let old = &cluster.nodes[paused];
     let players = seated(&old.gateway, 3).await;
     let places: Vec<Place> = players.iter().map(|(_, place)| place.clone()).collect();
@@ -110,10 +110,105 @@ async fn a_paused_owner_does_nothing_more(leads: bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_follower_that_was_paused_for_longer_than_its_lease_stops_its_rooms_and_redirects_their_players() {
-    Box::pin(a_paused_owner_does_nothing_more(false)).await;
+    let cluster = metronome::cluster().await;
+    let follower = cluster.follower().await;
+    Box::pin(a_paused_owner_does_nothing_more(cluster, follower)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_was_paused_for_longer_than_its_lease_stops_its_rooms_and_redirects_their_players() {
-    Box::pin(a_paused_owner_does_nothing_more(true)).await;
+    let cluster = metronome::cluster().await;
+    let leader = cluster.leader().await;
+    Box::pin(a_paused_owner_does_nothing_more(cluster, leader)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs redis-server"]
+async fn on_redis_a_server_that_was_paused_for_longer_than_its_lease_does_nothing_more() {
+    let redis = RedisServer::start(&[]);
+    let cluster = metronome::cluster_on(&redis).await;
+    Box::pin(a_paused_owner_does_nothing_more(cluster, 1)).await;
+}
+
+/// Waits until no room has beaten for a while on any server; gives the moment.
+async fn silent(cluster: &Cluster, places: &[Place]) -> Duration {
+    until("rooms that are still", || async {
+        let last = |place: &Place| {
+            let journal = metronome::journal(cluster);
+            journal
+                .iter()
+                .filter(|line| line.room == place.room_id && line.what == Deed::Beat)
+                .map(|line| line.at)
+                .max()
+        };
+        let now = Clock::system().boot();
+        let newest = places.iter().filter_map(last).max().unwrap_or_default();
+        if newest + Duration::from_millis(500) < now {
+            Ok(now)
+        } else {
+            Err(format!("a beat at {newest:?} of {now:?}"))
+        }
+    })
+    .await
+}
+
+/// After a room was restored on one server, no other one does more in it than the one thing that it had begun.
+fn one_owner_at_a_time(journal: &[Line], room: &str) {
+    let mut owners: Vec<(&str, usize)> = Vec::new();
+    for line in journal.iter().filter(|line| line.room == room) {
+        match (&line.what, owners.last().map(|(owner, _)| *owner == line.server)) {
+            (Deed::Restored, _) | (Deed::Beat, None) => owners.push((&line.server, 0)),
+            (Deed::Beat, Some(false)) => {
+                let late = owners.last_mut().expect("an owner");
+                late.1 += 1;
+                assert!(late.1 <= 1, "room {room} beats at {} after {} took it over: {line:?}", line.server, late.0);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs redis-server"]
+async fn no_room_has_two_owners_when_redis_is_paused_killed_and_wiped() {
+    let mut redis = RedisServer::start(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let cluster = metronome::cluster_on(&redis).await;
+    let mut places = Vec::new();
+    for node in &cluster.nodes {
+        places.extend(seated(&node.gateway, 2).await.into_iter().map(|(_, place)| place));
+    }
+    let beats_after = async |since: Duration| {
+        until("every room beats again", || async {
+            let journal = metronome::journal(&cluster);
+            let beats = |place: &&Place| {
+                let mut of_room = journal.iter().filter(|line| line.room == place.room_id && line.at > since);
+                of_room.any(|line| line.what == Deed::Beat)
+            };
+            let count = places.iter().filter(beats).count();
+            if count == places.len() { Ok(()) } else { Err(format!("{count} of {}", places.len())) }
+        })
+        .await;
+    };
+    // Paused: nobody can renew its lease, so everybody stops.
+    redis.signal(Signal::SIGSTOP);
+    let paused = silent(&cluster, &places).await;
+    redis.signal(Signal::SIGCONT);
+    beats_after(paused).await;
+    // Killed, and back with what it had acknowledged.
+    redis.kill();
+    let killed = silent(&cluster, &places).await;
+    redis.restart();
+    beats_after(killed).await;
+    // Wiped: nobody knows any more whose the rooms are, so they end.
+    redis.cli(&["flushall"]);
+    silent(&cluster, &places).await;
+    for node in &cluster.nodes {
+        node.ready().await;
+    }
+    let (_, place) = Player::join(&cluster.nodes[0].gateway, "metronome").await.expect("a new room");
+    assert!(places.iter().all(|old| old.room_id != place.room_id), "a room's id never comes again");
+    let journal = metronome::journal(&cluster);
+    for place in &places {
+        one_owner_at_a_time(&journal, &place.room_id);
+    }
 }

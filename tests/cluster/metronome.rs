@@ -15,7 +15,7 @@ use std::{
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use roomraft::{
-    adapter::{AdapterError, DistributedAdapter, RaftAdapter, RaftOptions},
+    adapter::{AdapterError, DistributedAdapter, RaftAdapter, RaftOptions, RedisAdapter, RedisOptions},
     clock::Clock,
     model::{Metadata, RoomEpoch, RoomUpdate, ServerId},
     ops::{ClusterStatus, NodeControl, NodeView, OpsListener, OpsState},
@@ -28,7 +28,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::process::{ARGUMENTS, Cluster};
+use crate::support::{
+    process::{ARGUMENTS, Cluster},
+    redis::RedisServer,
+};
 
 /// One thing that was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,9 +70,18 @@ pub(crate) fn journal(cluster: &Cluster) -> Vec<Line> {
     lines
 }
 
-/// A started cluster whose nodes serve the room type `metronome`; players have a second to come back.
+/// A started cluster whose nodes serve the room type `metronome`; players have a few seconds to come back.
 pub(crate) async fn cluster() -> Cluster {
-    let mut cluster = Cluster::new(3, &[]);
+    cluster_with(&[]).await
+}
+
+/// The same on a Redis, with the leases that raft has.
+pub(crate) async fn cluster_on(redis: &RedisServer) -> Cluster {
+    cluster_with(&["--adapter", "redis", "--redis-url", &redis.url()]).await
+}
+
+async fn cluster_with(arguments: &[&str]) -> Cluster {
+    let mut cluster = Cluster::new(3, arguments);
     for node in &mut cluster.nodes {
         node.serve_by("metronome::serve");
     }
@@ -158,7 +170,7 @@ impl Room for Metronome {
 }
 
 /// A part of a game that goes on writing in the name of every ownership that it ever saw here.
-async fn write_for_ever(adapter: Arc<RaftAdapter>, manager: DistributedRoomManager, journal: Journal) {
+async fn write_for_ever(adapter: Arc<dyn DistributedAdapter>, manager: DistributedRoomManager, journal: Journal) {
     let mut remembered: BTreeMap<String, BTreeSet<RoomEpoch>> = BTreeMap::new();
     loop {
         for room in manager.rooms() {
@@ -180,14 +192,16 @@ async fn write_for_ever(adapter: Arc<RaftAdapter>, manager: DistributedRoomManag
 }
 
 struct View {
-    adapter: Arc<RaftAdapter>,
+    /// None on Redis, where nobody leads.
+    raft: Option<Arc<RaftAdapter>>,
     manager: DistributedRoomManager,
 }
 
 #[async_trait]
 impl NodeView for View {
     async fn cluster(&self) -> ClusterStatus {
-        let leader = self.adapter.node().and_then(|node| node.status().leader);
+        let node = self.raft.as_ref().and_then(|raft| raft.node());
+        let leader = node.and_then(|node| node.status().leader);
         ClusterStatus { leader: leader.and_then(|name| ServerId::new(name).ok()), ..ClusterStatus::default() }
     }
 
@@ -220,15 +234,10 @@ async fn serve() {
     let Some(arguments) = arguments() else { return };
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let data_dir = PathBuf::from(&arguments["--data-dir"]);
-    let secret = fs::read_to_string(&arguments["--secret-file"]).expect("a secret");
-    let security = ClusterSecurity::Secret(ClusterSecret::parse(secret.trim()).expect("a secret"));
     let name = arguments["--server-id"].clone();
     let server_id = ServerId::new(name.clone()).expect("a name");
-    let mut node = RaftConfig::new(server_id.clone(), data_dir.clone(), security);
-    node.listen = arguments["--listen"].parse().expect("an address");
-    node.peers = arguments["--peers"].split(',').map(str::to_owned).collect();
-    let adapter = Arc::new(RaftAdapter::new(RaftOptions::new(node)));
-    let shared = Arc::clone(&adapter) as Arc<dyn DistributedAdapter>;
+    let raft = (!arguments.contains_key("--redis-url")).then(|| on_raft(&arguments, &server_id));
+    let shared = raft.clone().map_or_else(|| on_redis(&arguments), |raft| raft as Arc<dyn DistributedAdapter>);
 
     let distributed = Distributed {
         adapter: Some(Arc::clone(&shared)),
@@ -246,11 +255,27 @@ async fn serve() {
     let make = move || Metronome { journal: journal.clone(), beats: 0, notes: Value::Null };
     server.define("metronome", room, make).expect("a room type");
 
-    let view = Arc::new(View { adapter: Arc::clone(&adapter), manager: server.manager().clone() });
+    let view = Arc::new(View { raft, manager: server.manager().clone() });
     let control = Arc::clone(&view) as Arc<dyn NodeControl>;
-    let state = OpsState { server_id, adapter: shared, node: view, control, token: None };
+    let state = OpsState { server_id, adapter: Arc::clone(&shared), node: view, control, token: None };
     let listener = OpsListener::bind(arguments["--ops"].parse().expect("an address")).await.expect("a free port");
     tokio::spawn(listener.serve(state, CancellationToken::new()));
     server.start().await.expect("the cluster forms");
-    write_for_ever(adapter, server.manager().clone(), writer).await;
+    write_for_ever(shared, server.manager().clone(), writer).await;
+}
+
+fn on_raft(arguments: &BTreeMap<String, String>, server_id: &ServerId) -> Arc<RaftAdapter> {
+    let secret = fs::read_to_string(&arguments["--secret-file"]).expect("a secret");
+    let security = ClusterSecurity::Secret(ClusterSecret::parse(secret.trim()).expect("a secret"));
+    let mut node = RaftConfig::new(server_id.clone(), PathBuf::from(&arguments["--data-dir"]), security);
+    node.listen = arguments["--listen"].parse().expect("an address");
+    node.peers = arguments["--peers"].split(',').map(str::to_owned).collect();
+    Arc::new(RaftAdapter::new(RaftOptions::new(node)))
+}
+
+fn on_redis(arguments: &BTreeMap<String, String>) -> Arc<dyn DistributedAdapter> {
+    let mut options = RedisOptions::new([arguments["--redis-url"].clone()]);
+    options.server_ttl = Duration::from_millis(1200);
+    options.call_max = Duration::from_secs(1);
+    Arc::new(RedisAdapter::new(options))
 }
