@@ -159,6 +159,9 @@ impl Journey {
                 reservation,
                 reservations: true,
                 player_data: input.player_data.clone(),
+                // Where the seat is lost on the way, another one is looked for as the first was.
+                place: input.place.clone(),
+                round_trips: input.round_trips.clone(),
                 ..JoinRoomInput::default()
             });
         }

@@ -68,6 +68,12 @@ async fn a_paused_owner_does_nothing_more(cluster: Cluster, paused: usize) {
     let players = seated(&old.gateway, 3).await;
     let places: Vec<Place> = players.iter().map(|(_, place)| place.clone()).collect();
 
+    until("a writer that remembers every room", || async {
+        let journal = metronome::journal(&cluster);
+        let wrote = |place: &Place| journal.iter().any(|line| line.room == place.room_id && line.what == Deed::Wrote);
+        if places.iter().all(wrote) { Ok(()) } else { Err(journal.len()) }
+    })
+    .await;
     old.signal(Signal::SIGSTOP);
     let began = taken_over(&cluster, &old.server_id, &places).await;
     old.signal(Signal::SIGCONT);
