@@ -21,6 +21,8 @@ use super::{
 
 /// So many redirects may follow one another.
 const HOPS_MAX: usize = 5;
+/// How long a refused call waits before it is sent again.
+const REFUSED_PAUSE: Duration = Duration::from_millis(20);
 /// So many players of one caller sit in rooms at a time.
 const STAYING: usize = 4;
 
@@ -32,6 +34,8 @@ pub struct Slice {
     pub p99_ms: f64,
     /// The share of the joins that were redirected.
     pub redirected: f64,
+    /// Calls that were refused for a moment and sent again.
+    pub refused: f64,
     /// Log entries for each join, those of the leaves and of the rooms that come and go included.
     pub entries: f64,
     /// Processor time a second: of the servers, and of the callers.
@@ -71,6 +75,7 @@ impl Callers {
             p50_ms: at(50),
             p99_ms: at(99),
             redirected: count(redirected) / count(times.len().max(1)),
+            refused: count(tallies.iter().map(|tally| tally.refused).sum()),
             entries: (fleet.entries() - entries) / count(times.len().max(1)),
             servers_cores: (fleet.processor_time() - servers) / took,
             callers_cores: (processor_time("self") - own) / took,
@@ -82,6 +87,7 @@ impl Callers {
 struct Tally {
     times: Vec<Duration>,
     redirected: usize,
+    refused: usize,
 }
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -108,6 +114,7 @@ impl Caller {
             let began = Instant::now();
             tally.redirected += usize::from(player.join().await > 0);
             tally.times.push(began.elapsed());
+            tally.refused += std::mem::take(&mut player.refused);
         }
         tally
     }
@@ -118,12 +125,14 @@ struct Player {
     home: String,
     sockets: BTreeMap<String, Socket>,
     calls: u64,
+    refused: usize,
     seated_at: Option<String>,
 }
 
 impl Player {
     async fn connect(home: &str) -> Self {
-        let mut player = Self { home: home.to_owned(), sockets: BTreeMap::new(), calls: 0, seated_at: None };
+        let mut player =
+            Self { home: home.to_owned(), sockets: BTreeMap::new(), calls: 0, refused: 0, seated_at: None };
         player.socket(home).await;
         player
     }
@@ -162,6 +171,12 @@ impl Player {
             let mut packet: Value = serde_json::from_str(&text).expect("a packet");
             match (packet[0].as_u64(), packet[1].as_u64()) {
                 (Some(1), Some(of)) if of == id => return packet[2].take(),
+                (Some(2), Some(of)) if of == id && packet[2] == "UNAVAILABLE" => {
+                    // The machine was too busy to keep a lease: the time that this costs is part of the join.
+                    self.refused += 1;
+                    tokio::time::sleep(REFUSED_PAUSE).await;
+                    return Box::pin(self.call(address, name, input)).await;
+                }
                 (Some(2), Some(of)) if of == id => panic!("{name} {input} was refused: {packet}"),
                 _ => {}
             }

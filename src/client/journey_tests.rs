@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{PlayerId, RoomId, RoomType, SeatId};
+use crate::model::{Place, PlayerId, RoomId, RoomType, SeatId};
 
 fn limits() -> Limits {
     Limits {
@@ -37,12 +37,15 @@ fn joined() -> JoinRoomOutput {
 
 #[test]
 fn a_redirect_is_followed_with_its_reservation() {
-    let mut journey = journey(join());
+    let Ask::Join(wish) = join() else { panic!("a join") };
+    let place = Place::new(Some("asia".to_owned()), None).expect("a place");
+    let goal = Ask::Join(JoinRoomInput { place: place.clone(), ..wish });
+    let mut journey = journey(goal.clone());
     assert_eq!(journey.dial(), Step::Dial("a".to_owned()));
-    assert_eq!(journey.on_connected(), Step::Ask(join()));
+    assert_eq!(journey.on_connected(), Step::Ask(goal));
     assert_eq!(journey.on_answered(redirect("c"), Duration::ZERO), Step::Dial("c".to_owned()));
     let Step::Ask(Ask::Join(input)) = journey.on_connected() else { panic!("it joins there") };
-    assert_eq!((input.reservation, input.room_type), (Some(SeatId(7)), None));
+    assert_eq!((input.reservation, input.room_type, input.place), (Some(SeatId(7)), None, place));
     assert_eq!(journey.on_answered(joined(), Duration::ZERO), Step::Arrived(Some(joined())));
 }
 
