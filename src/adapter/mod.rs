@@ -182,6 +182,7 @@ pub trait DistributedAdapter: Send + Sync + fmt::Debug + 'static {
     /// publisher. Registry events are made by the backend itself.
     async fn publish(&self, event: DistributedEvent) -> AdapterResult<()>;
     /// Events from now on, or from after `since`. Where those are no longer kept the stream begins with `Lagged`.
+    /// What happened shortly before may still be on its way, and come too.
     /// Dropping the stream unsubscribes.
     async fn subscribe(&self, filter: EventFilter, since: Option<Revision>) -> AdapterResult<EventStream>;
     /// Sends a message to a room, wherever it lives: its owner's subscribers get it as `room:message`, at most once,
