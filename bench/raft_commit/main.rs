@@ -20,7 +20,6 @@
 #[path = "../support/mod.rs"]
 mod bench;
 mod disk;
-mod etcd;
 mod node;
 mod nodes;
 
@@ -29,9 +28,9 @@ use std::process::ExitCode;
 use bench::{
     Options, child,
     conditions::Conditions,
+    etcd::{self, Etcd},
     figures::{self, Figure, median},
 };
-use etcd::Etcd;
 use nodes::{Nodes, Work};
 use serde::Deserialize;
 
@@ -77,7 +76,7 @@ fn measure(options: &Options) -> Vec<Figure> {
         for turn in 0..=turns {
             let slices = [
                 (&mut locks, Some(three.run(Work::Locks, callers, seconds))),
-                (&mut puts, etcd.as_ref().map(|etcd| etcd.run(callers, seconds))),
+                (&mut puts, etcd.as_ref().map(|etcd| put(etcd, callers, seconds))),
                 (&mut rooms, Some(three.run(Work::Registrations, callers, seconds))),
                 (&mut alone, Some(one.run(Work::Locks, callers, seconds))),
                 (&mut appends, Some(disk::run(seconds))),
@@ -105,6 +104,13 @@ fn measure(options: &Options) -> Vec<Figure> {
         unit: "ms",
     });
     figures
+}
+
+/// Has so many callers put to etcd for so long.
+fn put(etcd: &Etcd, callers: usize, seconds: usize) -> Slice {
+    let mut puts = etcd.driver("puts", &[callers, seconds, PAYLOAD_BYTES].map(|number| number.to_string()));
+    let slice = etcd::answer(&mut puts).expect("etcd takes puts");
+    serde_json::from_value(slice).expect("a slice")
 }
 
 /// Medians over the slices; a peer that was not there is none.

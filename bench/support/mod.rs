@@ -4,6 +4,7 @@
 
 pub mod child;
 pub mod conditions;
+pub mod etcd;
 pub mod figures;
 #[cfg(feature = "raft")]
 pub mod raft_node;

@@ -1,53 +1,41 @@
-//! Puts to etcd by its native client, for the benchmark `raft_commit`.
+//! Calls to etcd by its native client, for the benchmarks.
 //!
-//! `etcd_driver ENDPOINT,… CALLERS SECONDS BYTES` has so many callers, spread over the endpoints, put
-//! values of so many bytes, each under a key of its own, one after the other. It prints one JSON
-//! object: how many a second, and their times in milliseconds.
+//! ```text
+//! etcd_driver puts ENDPOINT,… CALLERS SECONDS BYTES    how many puts a second, and how long each takes
+//! etcd_driver leader ENDPOINT,…                        the place of the leader's endpoint, once all agree
+//! etcd_driver first-put ENDPOINT,…                     how long until each endpoint accepts a put
+//! ```
+//! Each prints one line of JSON; `first-put` prints a line when it is connected, and begins at a line on its input.
 
-use std::time::{Duration, Instant};
+mod first_put;
+mod leader;
+mod puts;
 
-use etcd_client::{Client, Error};
+use etcd_client::Client;
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [endpoints, callers, seconds, bytes] = &arguments[..] else {
-        return Err("usage: etcd_driver ENDPOINT,… CALLERS SECONDS BYTES".into());
-    };
-    let (callers, bytes): (usize, usize) = (callers.parse()?, bytes.parse()?);
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["puts", endpoints, callers, seconds, bytes] => {
+            let clients = connect(endpoints).await?;
+            println!("{}", puts::run(&clients, callers.parse()?, seconds.parse()?, bytes.parse()?).await?);
+        }
+        ["leader", endpoints] => println!("{}", leader::find(&mut connect(endpoints).await?).await?),
+        ["first-put", endpoints] => first_put::run(connect(endpoints).await?).await?,
+        _ => return Err("usage: etcd_driver puts | leader | first-put ENDPOINT,… [CALLERS SECONDS BYTES]".into()),
+    }
+    Ok(())
+}
+
+/// One client for each endpoint, so that none of them turns to another server by itself.
+async fn connect(endpoints: &str) -> Outcome<Vec<Client>> {
     let mut clients = Vec::new();
     for endpoint in endpoints.split(',') {
         clients.push(Client::connect([endpoint], None).await?);
     }
-    let began = Instant::now();
-    let until = began + Duration::from_secs_f64(seconds.parse()?);
-    let callers: Vec<_> = (0..callers)
-        .map(|number| tokio::spawn(put(clients[number % clients.len()].clone(), number, bytes, until)))
-        .collect();
-    let mut times = Vec::new();
-    for caller in callers {
-        times.extend(caller.await??);
-    }
-    let took = began.elapsed().as_secs_f64();
-    times.sort_unstable();
-    let at = |share: f64| {
-        let place = (times.len() as f64 * share) as usize;
-        times.get(place).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
-    };
-    let report = serde_json::json!({ "per_second": times.len() as f64 / took, "p50_ms": at(0.5), "p99_ms": at(0.99),
-        "p999_ms": at(0.999) });
-    println!("{report}");
-    Ok(())
-}
-
-async fn put(client: Client, number: usize, bytes: usize, until: Instant) -> Result<Vec<Duration>, Error> {
-    let mut client = client.kv_client();
-    let (key, value) = (format!("caller-{number}"), vec![b'v'; bytes]);
-    let mut times = Vec::new();
-    while Instant::now() < until {
-        let began = Instant::now();
-        client.put(key.clone(), value.clone(), None).await?;
-        times.push(began.elapsed());
-    }
-    Ok(times)
+    Ok(clients)
 }
