@@ -70,6 +70,12 @@ impl Child {
         serde_json::from_str(&line).expect("the child writes JSON")
     }
 
+    /// Ends it by kill -9.
+    pub fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
     /// The processor time that it has used, in seconds.
     pub fn processor_time(&self) -> f64 {
         processor_time(&self.process.id().to_string())
@@ -83,12 +89,11 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.kill();
     }
 }
 
-/// The processor time in seconds that a process has used: its number, or `self`.
+/// The processor time in seconds that a process has used: its number, or `self`. In steps of 10 ms.
 pub fn processor_time(process: &str) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     // The name in the second field may hold spaces; after it the fields are numbers.
@@ -98,7 +103,17 @@ pub fn processor_time(process: &str) -> f64 {
 
 /// The memory in bytes that a process has in use now: its number, or `self`.
 pub fn resident(process: &str) -> u64 {
+    status(process, "VmRSS:")
+}
+
+/// The part of it that is no page of a file.
+pub fn anonymous(process: &str) -> u64 {
+    status(process, "RssAnon:")
+}
+
+/// A line of a process's status that counts kB, in bytes.
+fn status(process: &str, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_default();
     line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap_or_default() * 1024
 }
