@@ -135,6 +135,11 @@ impl Node {
         self.child.is_some()
     }
 
+    /// The number of its process.
+    pub fn process(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// Sends its process a signal.
     pub fn signal(&self, signal: Signal) {
         if let Some(child) = &self.child {
