@@ -270,9 +270,9 @@ struct Desk {
 impl PeerHandler for Desk {
     async fn handle(&self, _: NodeNumber, request: ApplicationRequest) -> ApplicationResponse {
         match request {
-            ApplicationRequest::Forward(commands) => {
+            ApplicationRequest::Forward(proposals) => {
                 // Who asked does not wait any longer either.
-                match timeout(self.answer_max, self.leader.propose(commands)).await {
+                match timeout(self.answer_max, self.leader.propose_for_another(proposals)).await {
                     Ok(replies) => ApplicationResponse::Replies(replies),
                     Err(_) => {
                         ApplicationResponse::Refused(ApplicationRefusal::Unknown("no quorum answered".to_owned()))

@@ -12,11 +12,12 @@ use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use super::{
-    ApplicationRefusal, RaftHandle, SharedRegistry, cluster_clock::ClusterClock, rounds::Rounds, types::LogId,
+    ApplicationRefusal, RaftHandle, SharedRegistry, cluster_clock::ClusterClock, proposal::Proposal, rounds::Rounds,
+    types::LogId,
 };
 use crate::{
     clock::Clock,
-    registry::{Command, Operation, Reply},
+    registry::{Operation, Reply},
 };
 
 /// How long one round of confirming leadership may take.
@@ -48,18 +49,16 @@ impl Leader {
         self.clock.lock().now_ms(applied_ms, self.source.boot(), self.source.wall_ms())
     }
 
-    /// Has commands committed and applied, in this order, and gives the outcome of each.
-    pub(super) async fn propose(&self, mut commands: Vec<Command>) -> Vec<Result<Reply, ApplicationRefusal>> {
-        let (count, time_ms) = (commands.len(), self.now_ms());
+    /// Has what is proposed committed and applied, in this order, and gives the outcome of each.
+    pub(super) async fn propose(&self, proposals: Vec<Proposal>) -> Vec<Result<Reply, ApplicationRefusal>> {
+        let (count, time_ms) = (proposals.len(), self.now_ms());
         if self.is_cut_off() {
             let refusal = ApplicationRefusal::NotReady("no quorum answers".to_owned());
             return vec![Err(refusal); count];
         }
-        for command in &mut commands {
-            command.time_ms = time_ms;
-        }
+        let stamped = proposals.into_iter().map(|proposal| proposal.at(time_ms));
         let mut outcomes = Vec::with_capacity(count);
-        match self.raft.client_write_many(commands).await {
+        match self.raft.client_write_many(stamped).await {
             Err(fatal) => outcomes.push(Err(ApplicationRefusal::NotReady(fatal.to_string()))),
             Ok(mut results) => {
                 while let Some(result) = results.next().await {
@@ -92,10 +91,22 @@ impl Leader {
         metrics.borrow_watched().membership_config.voter_ids().any(|voter| voter != *self.raft.node_id())
     }
 
+    /// As [`propose`](Self::propose), for another node: an operation that this one could not apply never gets into the
+    /// log.
+    pub(super) async fn propose_for_another(&self, proposals: Vec<Proposal>) -> Vec<Result<Reply, ApplicationRefusal>> {
+        if let Some(error) = proposals.iter().find_map(|proposal| proposal.command().err()) {
+            let refusal = ApplicationRefusal::NotReady(format!("it does not know an operation ({error}): update it"));
+            return vec![Err(refusal); proposals.len()];
+        }
+        self.propose(proposals).await
+    }
+
     /// The cluster's own bookkeeping, which is harmless twice.
     pub(super) async fn keep_books(&self, operations: Vec<Operation>) -> Vec<Result<Reply, ApplicationRefusal>> {
-        let command = |operation| Command { time_ms: 0, origin: None, operation };
-        self.propose(operations.into_iter().map(command).collect()).await
+        match operations.iter().map(Proposal::new).collect::<Result<Vec<_>, _>>() {
+            Ok(proposals) => self.propose(proposals).await,
+            Err(error) => vec![Err(ApplicationRefusal::NotReady(error.to_string())); operations.len()],
+        }
     }
 
     /// A round that begins after this call confirms that this node leads; what was committed before it began is

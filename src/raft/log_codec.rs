@@ -185,7 +185,7 @@ mod tests {
     use codeq::{Decode, Encode};
 
     use super::*;
-    use crate::registry::{Command, Operation};
+    use crate::{raft::Proposal, registry::Operation};
 
     fn encoded<T: Encode>(value: &T) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -195,8 +195,8 @@ mod tests {
 
     #[test]
     fn no_garbled_byte_of_an_entry_looks_like_a_torn_tail() {
-        let command = Command { time_ms: 70_000, origin: None, operation: Operation::Tick };
-        let bytes = encoded(&StoredPayload::new(EntryPayload::Normal(command)).expect("encodes"));
+        let proposal = Proposal::new(&Operation::Tick).expect("plain data").at(70_000);
+        let bytes = encoded(&StoredPayload::new(EntryPayload::Normal(proposal)).expect("encodes"));
         for position in 0..9 {
             for bit in 0..8 {
                 let mut garbled = bytes.clone();

@@ -16,7 +16,8 @@ use openraft::{
 use super::{Entry, EntryPayload, LogId, LogStore, StorageError, TypeConfig, Vote};
 use crate::{
     model::{Epoch, RoomEpoch, RoomId},
-    registry::{Command, Operation},
+    raft::Proposal,
+    registry::Operation,
 };
 
 const LEADER: LeaderId<u64, u64> = LeaderId { term: 1, node_id: 2 };
@@ -29,8 +30,8 @@ fn entry(index: u64) -> Entry {
     let room = RoomEpoch { room_id: RoomId::new("arena-1").expect("an id"), epoch: Epoch(3) };
     let bytes = Bytes::from(vec![b'x'; 5 + usize::try_from(index % 40).expect("small")]);
     let operation = Operation::SaveSnapshot { room, version: index, bytes, ttl_ms: 0 };
-    let command = Command { time_ms: 1_000 + index, origin: None, operation };
-    Entry { log_id: LogId { leader_id: LEADER, index }, payload: EntryPayload::Normal(command) }
+    let proposal = Proposal::new(&operation).expect("plain data").at(1_000 + index);
+    Entry { log_id: LogId { leader_id: LEADER, index }, payload: EntryPayload::Normal(proposal) }
 }
 
 async fn append(log: &mut LogStore, entries: Vec<Entry>) {

@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     bootstrap::{JoinAnswer, JoinRequest, PledgeAnswer, PledgeRequest, Presence},
+    proposal::Proposal,
     types::NodeNumber,
     wire::{SnapshotFrame, TransferAnswer, TransferFrame, VoteAnswer, VoteFrame, WireLogId},
 };
 use crate::{
     model::{ServerEpoch, ServerId},
     quic::ClusterId,
-    registry::{Command, Reply},
+    registry::Reply,
 };
 
 /// The first frame of each stream.
@@ -68,7 +69,7 @@ pub(super) enum PeerResponse {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ApplicationRequest {
     /// Propose these commands, in this order. Answered by `Replies`.
-    Forward(Vec<Command>),
+    Forward(Vec<Proposal>),
     /// Up to where must a read be applied that begins now? Answered by `ReadIndex`.
     ReadIndex,
     /// A server is alive. Answered by `Replies` with one reply, once the leader is known to lead still.

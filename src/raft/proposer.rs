@@ -22,11 +22,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::{ApplicationRefusal, route::Route};
+use super::{ApplicationRefusal, proposal::Proposal, route::Route};
 use crate::{
     adapter::{AdapterError, AdapterResult},
-    codec,
-    registry::{Command, Operation, Origin, ProposerId, Rejection, Reply, SNAPSHOT_BYTES_MAX},
+    registry::{Operation, Origin, ProposerId, Rejection, Reply, SNAPSHOT_BYTES_MAX},
 };
 
 /// How many frames are under way at once.
@@ -52,9 +51,7 @@ pub(super) struct Proposer {
 /// An operation whose caller waits.
 #[derive(Debug)]
 struct Waiting {
-    operation: Operation,
-    /// Its size, encoded.
-    bytes: usize,
+    proposal: Proposal,
     answer: oneshot::Sender<Reply>,
     /// Whether it may have reached a leader.
     sent: Arc<AtomicBool>,
@@ -90,10 +87,10 @@ impl Proposer {
     /// `Unavailable` where it reached no leader within `deadline`; `Timeout` where it may have; `TooLarge` where it
     /// could never be replicated.
     pub(super) async fn propose(&self, operation: Operation, deadline: Duration) -> AdapterResult<Reply> {
-        let bytes = size(&operation)?;
+        let proposal = encode(&operation)?;
         let (answer, answered) = oneshot::channel();
         let sent = Arc::new(AtomicBool::new(false));
-        let waiting = Waiting { operation, bytes, answer, sent: Arc::clone(&sent) };
+        let waiting = Waiting { proposal, answer, sent: Arc::clone(&sent) };
         let outcome = timeout(deadline, async {
             self.inbox.send(waiting).await.map_err(|_| AdapterError::Disconnected)?;
             answered.await.map_err(|_| AdapterError::Timeout("the node was stopped".to_owned()))
@@ -157,7 +154,7 @@ impl Queue {
             if waiting.answer.is_closed() {
                 continue;
             }
-            bytes += waiting.bytes;
+            bytes += waiting.proposal.operation_bytes();
             let serial = self.next_serial;
             self.next_serial += 1;
             self.unsettled.insert(serial);
@@ -168,17 +165,14 @@ impl Queue {
     }
 }
 
-fn size(operation: &Operation) -> AdapterResult<usize> {
-    let bytes = match operation {
-        // Nearly all of it is the snapshot, which need not be looked at for that.
-        Operation::SaveSnapshot { bytes, .. } => bytes.len(),
-        other => codec::encoded_size(other).map_err(|error| Rejection::Invalid(error.to_string()))?,
-    };
+fn encode(operation: &Operation) -> AdapterResult<Proposal> {
+    let proposal = Proposal::new(operation).map_err(|error| Rejection::Invalid(error.to_string()))?;
+    let bytes = proposal.operation_bytes();
     if bytes > COMMAND_BYTES_MAX {
         let what = "a write to the registry".to_owned();
         return Err(AdapterError::TooLarge { what, bytes, limit: COMMAND_BYTES_MAX });
     }
-    Ok(bytes)
+    Ok(proposal)
 }
 
 /// Drops what nobody waits for any more once `at` operations wait; gives the count at which to look again. Without a
@@ -204,8 +198,8 @@ async fn deliver(route: Arc<Route>, frame: Vec<Numbered>) -> Vec<u64> {
         // try ended without one.
         let before: Vec<bool> =
             unanswered.iter().map(|numbered| numbered.waiting.sent.swap(true, Ordering::Relaxed)).collect();
-        let commands = unanswered.iter().map(Numbered::command).collect();
-        let outcomes = route.propose(commands).await;
+        let proposals = unanswered.iter().map(Numbered::proposal).collect();
+        let outcomes = route.propose(proposals).await;
         let tried = std::mem::take(&mut unanswered);
         for ((numbered, outcome), before) in tried.into_iter().zip(outcomes).zip(before) {
             match outcome {
@@ -224,8 +218,8 @@ async fn deliver(route: Arc<Route>, frame: Vec<Numbered>) -> Vec<u64> {
 }
 
 impl Numbered {
-    fn command(&self) -> Command {
-        Command { time_ms: 0, origin: Some(self.origin), operation: self.waiting.operation.clone() }
+    fn proposal(&self) -> Proposal {
+        self.waiting.proposal.clone().by(self.origin)
     }
 }
 
@@ -235,7 +229,8 @@ mod tests {
 
     fn waiting() -> (Waiting, oneshot::Receiver<Reply>) {
         let (answer, answered) = oneshot::channel();
-        (Waiting { operation: Operation::Tick, bytes: 1, answer, sent: Arc::default() }, answered)
+        let proposal = encode(&Operation::Tick).expect("plain data");
+        (Waiting { proposal, answer, sent: Arc::default() }, answered)
     }
 
     #[test]
@@ -257,7 +252,7 @@ mod tests {
     #[test]
     fn a_command_that_no_frame_could_hold_is_refused() {
         let key = "k".repeat(COMMAND_BYTES_MAX);
-        let error = size(&Operation::AcquireLock { key, ttl_ms: 1 }).expect_err("too large");
+        let error = encode(&Operation::AcquireLock { key, ttl_ms: 1 }).expect_err("too large");
         assert!(matches!(error, AdapterError::TooLarge { limit: COMMAND_BYTES_MAX, .. }), "{error}");
         const { assert!(COMMAND_BYTES_MAX + FRAME_BYTES < crate::quic::FRAME_BYTES_MAX) };
     }

@@ -7,9 +7,10 @@ use rand::Rng;
 use tokio::time::sleep;
 
 use super::{
-    ApplicationRefusal, ApplicationRequest, ApplicationResponse, AskError, RaftNode, leader::Leader, types::NodeNumber,
+    ApplicationRefusal, ApplicationRequest, ApplicationResponse, AskError, RaftNode, leader::Leader,
+    proposal::Proposal, types::NodeNumber,
 };
-use crate::registry::{Command, Reply};
+use crate::registry::Reply;
 
 /// Asks the leader, be it this node or another. Every answer is raced against a change of leader, since a dead peer
 /// shows only after a while.
@@ -37,13 +38,13 @@ impl Route {
         }
     }
 
-    /// Gets commands to the leader; gives an outcome for each.
-    pub(super) async fn propose(&self, commands: Vec<Command>) -> Vec<Result<Reply, ApplicationRefusal>> {
-        let count = commands.len();
+    /// Gets proposals to the leader; gives an outcome for each.
+    pub(super) async fn propose(&self, proposals: Vec<Proposal>) -> Vec<Result<Reply, ApplicationRefusal>> {
+        let count = proposals.len();
         let refusal = match self.lead() {
-            Lead::Own => return self.leader.propose(commands).await,
+            Lead::Own => return self.leader.propose(proposals).await,
             Lead::Nobody => ApplicationRefusal::NotLeader { leader: None },
-            Lead::Other(leader) => match self.ask(leader, ApplicationRequest::Forward(commands)).await {
+            Lead::Other(leader) => match self.ask(leader, ApplicationRequest::Forward(proposals)).await {
                 Ok(ApplicationResponse::Replies(replies)) if replies.len() == count => return replies,
                 Ok(other) => refusal_of(other),
                 Err(refusal) => refusal,

@@ -27,6 +27,7 @@ use super::{
     types::{EntryPayload, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig},
 };
 use crate::{
+    codec::CodecError,
     model::RoomQuery,
     registry::{Registry, Reply},
 };
@@ -77,6 +78,12 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
+fn unknown_operation(log_id: LogId, error: &CodecError) -> io::Error {
+    let problem =
+        format!("entry {} of the log cannot be applied ({error}): run the other nodes' version", log_id.index);
+    io::Error::new(io::ErrorKind::InvalidData, problem)
+}
+
 impl RaftStateMachine<TypeConfig> for StateMachine {
     type SnapshotData = SnapshotFile;
     type SnapshotBuilder = SnapshotBuilder;
@@ -93,17 +100,20 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         while let Some(item) = entries.next().await {
             let (entry, responder) = item?;
             let log_id = entry.log_id;
-            let reply = self.registry.apply(log_id, |core| match entry.payload {
-                EntryPayload::Normal(command) => {
-                    let applied = core.registry.apply(log_id.index, &command);
-                    (applied.reply, applied.changes, applied.events)
+            let reply = match entry.payload {
+                EntryPayload::Normal(proposal) => {
+                    let command = proposal.command().map_err(|error| unknown_operation(log_id, &error))?;
+                    self.registry.apply(log_id, |core| {
+                        let applied = core.registry.apply(log_id.index, &command);
+                        (applied.reply, applied.changes, applied.events)
+                    })?
                 }
-                EntryPayload::Membership(membership) => {
+                EntryPayload::Membership(membership) => self.registry.apply(log_id, |core| {
                     core.applied.membership = StoredMembership::new(Some(log_id), membership);
                     (Reply::Done, Vec::new(), Vec::new())
-                }
-                EntryPayload::Blank => (Reply::Done, Vec::new(), Vec::new()),
-            })?;
+                })?,
+                EntryPayload::Blank => self.registry.apply(log_id, |_| (Reply::Done, Vec::new(), Vec::new()))?,
+            };
             if let Some(responder) = responder {
                 responder.send(reply);
             }

@@ -14,8 +14,8 @@ use openraft::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::proposal::Proposal;
 use super::types::{Entry, EntryPayload, LogId, Member, NodeNumber, SnapshotMeta, StoredMembership, TypeConfig, Vote};
-use crate::registry::Command;
 
 /// A vote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +95,7 @@ struct WireEntry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum WirePayload {
     Blank,
-    Command(Box<Command>),
+    Command(Proposal),
     Membership(WireMembership),
 }
 
@@ -103,7 +103,7 @@ impl From<Entry> for WireEntry {
     fn from(entry: Entry) -> Self {
         let payload = match entry.payload {
             EntryPayload::Blank => WirePayload::Blank,
-            EntryPayload::Normal(command) => WirePayload::Command(Box::new(command)),
+            EntryPayload::Normal(proposal) => WirePayload::Command(proposal),
             EntryPayload::Membership(membership) => WirePayload::Membership((&membership).into()),
         };
         Self { id: entry.log_id.into(), payload }
@@ -114,7 +114,7 @@ impl WireEntry {
     fn into_entry(self) -> Option<Entry> {
         let payload = match self.payload {
             WirePayload::Blank => EntryPayload::Blank,
-            WirePayload::Command(command) => EntryPayload::Normal(*command),
+            WirePayload::Command(proposal) => EntryPayload::Normal(proposal),
             WirePayload::Membership(membership) => EntryPayload::Membership(membership.into_membership()?),
         };
         Some(Entry { log_id: self.id.into(), payload })
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn entries_survive_the_wire() {
-        let command = Command { time_ms: 5, origin: None, operation: Operation::Tick };
+        let command = Proposal::new(&Operation::Tick).expect("plain data").at(5);
         let entry = |index, payload| Entry { log_id: log_id(index), payload };
         let request = AppendEntriesRequest::<TypeConfig> {
             vote: Vote { leader_id: LeaderId { term: 3, node_id: 9 }, committed: true },

@@ -10,8 +10,8 @@ use roomraft::{
     adapter::EventHub,
     model::ServerId,
     quic::{ClusterSecret, ClusterSecurity},
-    raft::{RaftConfig, RaftHandle, RaftNode, RaftStatus},
-    registry::{Command, Operation},
+    raft::{Proposal, RaftConfig, RaftHandle, RaftNode, RaftStatus},
+    registry::Operation,
 };
 use tempfile::TempDir;
 
@@ -110,7 +110,7 @@ pub(crate) async fn write(nodes: &[&RaftNode]) -> u64 {
     loop {
         for node in nodes {
             let raft: &RaftHandle = node.raft();
-            let command = Command { time_ms: 1, origin: None, operation: Operation::Tick };
+            let command = Proposal::new(&Operation::Tick).expect("plain data").at(1);
             let written = tokio::time::timeout(Duration::from_secs(2), raft.client_write(command)).await;
             if let Ok(Ok(response)) = written {
                 return response.log_id.index;

@@ -15,7 +15,7 @@ use roomraft::{
     model::{
         Epoch, Metadata, NewRoom, NewServer, NodeId, RoomEpoch, RoomId, RoomState, RoomType, ServerEpoch, ServerId,
     },
-    raft::{Entry, EntryPayload, LogId, Storage, StorageError, TypeConfig, Vote},
+    raft::{Entry, EntryPayload, LogId, Proposal, Storage, StorageError, TypeConfig, Vote},
     registry::{Command, Operation, Origin, ProposerId, Record},
 };
 
@@ -66,6 +66,11 @@ pub(crate) fn command(index: u64) -> Command {
     Command { time_ms: 1_000 + index, origin, operation }
 }
 
+fn proposal(index: u64) -> Proposal {
+    let Command { time_ms, origin, operation } = command(index);
+    Proposal::new(&operation).expect("plain data").by(origin.expect("an author")).at(time_ms)
+}
+
 /// What the snapshot that was saved at an index holds.
 pub(crate) fn room_bytes(index: u64) -> Bytes {
     Bytes::from(format!("state-{index}-").repeat(50))
@@ -77,7 +82,7 @@ pub(crate) async fn open(folder: &Path) -> Result<Storage, StorageError> {
 
 /// As in a cluster, the log begins at 0 with what is no command.
 pub(crate) fn entry(index: u64) -> Entry {
-    let payload = if index == 0 { EntryPayload::Blank } else { EntryPayload::Normal(command(index)) };
+    let payload = if index == 0 { EntryPayload::Blank } else { EntryPayload::Normal(proposal(index)) };
     Entry { log_id: log_id(index), payload }
 }
 
