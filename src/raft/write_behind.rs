@@ -18,7 +18,7 @@ use super::{
 };
 
 /// How long changes wait for others to be written with.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// What the writer is told.
 #[derive(Debug)]
