@@ -10,7 +10,7 @@
 //! ```sh
 //! cargo bench --bench join_room                      # 64 callers; Redis where redis-server is installed
 //! cargo bench --bench join_room -- --quick --json
-//! cargo bench --bench join_room -- --callers 256
+//! cargo bench --bench join_room -- redis --callers 256   # one backend alone: raft, redis, memory
 //! TMPDIR=/dev/shm cargo bench --bench join_room      # the same without a disk
 //! ```
 #![allow(
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     };
     eprintln!("before: {}", Conditions::now());
     let mut figures = Vec::new();
-    for backend in Backend::ALL {
+    for backend in Backend::ALL.into_iter().filter(|backend| options.wants(&backend.to_string())) {
         if backend == Backend::Redis && !redis_server::is_installed() {
             eprintln!("redis takes no part: install redis-server");
             continue;

@@ -44,6 +44,9 @@ pub struct Slice {
     p50_ms: f64,
     p99_ms: f64,
     p999_ms: f64,
+    /// Microseconds of processor time a commit, of all nodes and callers together; 0 where it is not known.
+    #[serde(default)]
+    processor_us: f64,
 }
 
 fn main() -> ExitCode {
@@ -125,4 +128,9 @@ fn report(figures: &mut Vec<Figure>, case: &str, ours: &[Slice], peer: &[Slice])
     add(format!("{case}, p50"), |slice| slice.p50_ms, "ms");
     add(format!("{case}, p99"), |slice| slice.p99_ms, "ms");
     add(format!("{case}, p99.9"), |slice| slice.p999_ms, "ms");
+    figures.extend(
+        of(ours, |slice| slice.processor_us)
+            .filter(|time| *time > 0.0)
+            .map(|time| Figure::alone(format!("{case}, processor time"), time, "µs a commit")),
+    );
 }

@@ -48,6 +48,8 @@ impl Nodes {
     /// Has so many callers, spread over the nodes, work for so long.
     pub fn run(&mut self, work: Work, callers: usize, seconds: usize) -> Slice {
         let count = self.nodes.len();
+        let processor_time = |nodes: &[Child]| nodes.iter().map(Child::processor_time).sum::<f64>();
+        let before = processor_time(&self.nodes);
         for (number, node) in self.nodes.iter_mut().enumerate() {
             node.order(&format!("{work} {} {seconds}", callers / count + usize::from(number < callers % count)));
         }
@@ -55,7 +57,8 @@ impl Nodes {
         for node in &mut self.nodes {
             times.extend(serde_json::from_value::<Vec<u64>>(node.answer()).expect("times in microseconds"));
         }
-        slice(times, seconds)
+        let processor_us = (processor_time(&self.nodes) - before) * 1e6 / figures::count(times.len().max(1));
+        Slice { processor_us, ..slice(times, seconds) }
     }
 }
 
@@ -67,5 +70,5 @@ fn slice(mut times: Vec<u64>, seconds: usize) -> Slice {
         times.get(place).map_or(0.0, |time| Duration::from_micros(*time).as_secs_f64() * 1000.0)
     };
     let per_second = figures::count(times.len()) / figures::count(seconds);
-    Slice { per_second, p50_ms: at(500), p99_ms: at(990), p999_ms: at(999) }
+    Slice { per_second, p50_ms: at(500), p99_ms: at(990), p999_ms: at(999), processor_us: 0.0 }
 }

@@ -9,13 +9,14 @@ pub mod figures;
 #[cfg(feature = "raft")]
 pub mod raft_node;
 
-/// The command line: `[--quick] [--json]` and pairs such as `--kills 20`; cargo's own `--bench` is taken too.
+/// The command line: `[PART] [--quick] [--json]` and pairs such as `--kills 20`; cargo's own `--bench` is taken too.
 #[derive(Debug)]
 pub struct Options {
     /// A run of two minutes at most, for a first look.
     pub quick: bool,
     /// One JSON object a line instead of a table.
     pub json: bool,
+    part: Option<String>,
     pairs: Vec<(String, usize)>,
 }
 
@@ -25,7 +26,7 @@ impl Options {
     /// # Errors
     /// What is not understood, and what would be.
     pub fn read(pairs: &[&str]) -> Result<Self, String> {
-        let mut options = Self { quick: false, json: false, pairs: Vec::new() };
+        let mut options = Self { quick: false, json: false, part: None, pairs: Vec::new() };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -37,10 +38,16 @@ impl Options {
                     let value = value.ok_or_else(|| format!("{name} needs a whole number after it"))?;
                     options.pairs.push((name.to_owned(), value));
                 }
+                part if !part.starts_with('-') => options.part = Some(part.to_owned()),
                 other => return Err(format!("{other} is not understood: --quick, --json, {}", pairs.join(", "))),
             }
         }
         Ok(options)
+    }
+
+    /// Whether a part of the benchmark is wanted: all are, unless one is named.
+    pub fn wants(&self, part: &str) -> bool {
+        self.part.as_ref().is_none_or(|wanted| wanted == part)
     }
 
     /// The number that was given for a name, else the one for a quick or a full run.
