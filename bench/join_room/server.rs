@@ -1,6 +1,6 @@
 //! A child: one game server, and the full rooms that it registers beside its own.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
@@ -8,8 +8,8 @@ use roomraft::{
     adapter::{DistributedAdapter, MemoryAdapter, RaftAdapter, RedisAdapter, RedisOptions},
     gateway::GatewayConfig,
     model::{
-        Metadata, NewRoom, NewServer, NodeId, PlayerId, RoomState, RoomType, RoomTypeSpec, SeatId, SeatRequest,
-        SeatTarget, ServerEpoch, ServerId, ServerStatus, ServerUpdate, TokenHash,
+        Metadata, PlayerId, RoomType, SeatId, SeatRequest, SeatTarget, ServerEpoch, ServerStatus, ServerUpdate,
+        TokenHash,
     },
     room::{Room, RoomConfig},
     server::{Distributed, Server},
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::bench::{
     child,
+    game_server::{self, live_room},
     raft_node::{self, name},
 };
 
@@ -93,20 +94,8 @@ struct Stock {
 impl Stock {
     async fn start(adapter: Arc<dyn DistributedAdapter>, role: &Value) -> Self {
         let room_type = RoomType::new(ROOM_TYPE).expect("a name");
-        let server_id = ServerId::new(name("stock", role)).expect("a name");
-        let spec = RoomTypeSpec { max_players: 1, reconnect_grace_ms: 0, metadata: Metadata::default() };
-        let server = NewServer {
-            server_id: server_id.clone(),
-            address: "127.0.0.1".to_owned(),
-            port: 1,
-            capacity: 1_000_000,
-            metadata: Metadata::default(),
-            room_types: [(room_type.clone(), spec)].into(),
-            node_id: NodeId(0),
-        };
-        let epoch = adapter.register_server(server).await.expect("registered");
-        let epoch = ServerEpoch { server_id, epoch };
-        tokio::spawn(keep_alive(Arc::clone(&adapter), epoch.clone()));
+        let online = game_server::online(Arc::clone(&adapter), name("stock", role), room_type.clone(), 1);
+        let epoch = online.await;
         Self { adapter, epoch, room_type }
     }
 
@@ -123,15 +112,7 @@ impl Stock {
     }
 
     async fn full_room(&self) {
-        let room = NewRoom {
-            room_id: None,
-            room_type: self.room_type.clone(),
-            max_players: 1,
-            reconnect_grace_ms: 0,
-            metadata: Metadata::default(),
-            state: RoomState::Live,
-            options: String::new(),
-        };
+        let room = live_room(self.room_type.clone(), 1, Metadata::default());
         let room = self.adapter.register_room(&self.epoch, room).await.expect("a room");
         let seat_id = SeatId::random();
         let request = SeatRequest {
@@ -144,15 +125,5 @@ impl Stock {
             origin: 0,
         };
         self.adapter.reserve_seat(request).await.expect("its only seat");
-    }
-}
-
-async fn keep_alive(adapter: Arc<dyn DistributedAdapter>, epoch: ServerEpoch) {
-    let mut turns = tokio::time::interval(adapter.lease().renewal.min(Duration::from_secs(5)));
-    loop {
-        turns.tick().await;
-        if let Err(error) = adapter.heartbeat(&epoch).await {
-            tracing::warn!(%error, "the stock's heartbeat");
-        }
     }
 }

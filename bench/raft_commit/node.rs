@@ -8,13 +8,17 @@ use std::{
 use futures_util::future::join_all;
 use roomraft::{
     adapter::{DistributedAdapter, RaftAdapter},
-    model::{Metadata, NewRoom, NewServer, NodeId, RoomState, RoomType, RoomTypeSpec, ServerEpoch, ServerId},
+    model::{RoomType, ServerEpoch},
 };
 use serde_json::{Value, json};
 
 use super::{
     PAYLOAD_BYTES,
-    bench::{child, raft_node},
+    bench::{
+        child,
+        game_server::{self, live_room},
+        raft_node,
+    },
 };
 
 /// Serves until the parent is gone.
@@ -43,27 +47,8 @@ impl Node {
         let adapter = raft_node::adapter(role);
         adapter.connect().await.expect("the node joins its cluster");
         let room_type = RoomType::new("arena").expect("a name");
-        let server_id = ServerId::new(raft_node::name("server", role)).expect("a name");
-        let spec = RoomTypeSpec { max_players: 4, reconnect_grace_ms: 0, metadata: Metadata::default() };
-        let server = NewServer {
-            server_id: server_id.clone(),
-            address: "127.0.0.1".to_owned(),
-            port: 1,
-            capacity: 1_000_000,
-            metadata: Metadata::default(),
-            room_types: [(room_type.clone(), spec)].into(),
-            node_id: NodeId(0),
-        };
-        let epoch = adapter.register_server(server).await.expect("registered");
-        let server = ServerEpoch { server_id, epoch };
-        let (renewing, renewed) = (Arc::clone(&adapter), server.clone());
-        tokio::spawn(async move {
-            let mut turns = tokio::time::interval(renewing.lease().renewal);
-            loop {
-                turns.tick().await;
-                renewing.heartbeat(&renewed).await.expect("the lease is renewed");
-            }
-        });
+        let shared: Arc<dyn DistributedAdapter> = Arc::clone(&adapter) as _;
+        let server = game_server::online(shared, raft_node::name("server", role), room_type.clone(), 4).await;
         Self { adapter, server, room_type, number: role["number"].as_u64().expect("a number") }
     }
 
@@ -102,15 +87,7 @@ impl Node {
 
     async fn registrations(self, until: Instant) -> Vec<u64> {
         let metadata = [("map".to_owned(), json!("m".repeat(PAYLOAD_BYTES)))].into_iter().collect();
-        let room = NewRoom {
-            room_id: None,
-            room_type: self.room_type.clone(),
-            max_players: 4,
-            reconnect_grace_ms: 0,
-            metadata,
-            state: RoomState::Live,
-            options: String::new(),
-        };
+        let room = live_room(self.room_type.clone(), 4, metadata);
         let mut times = Vec::new();
         while Instant::now() < until {
             let began = Instant::now();

@@ -6,6 +6,7 @@ pub mod child;
 pub mod conditions;
 pub mod etcd;
 pub mod figures;
+pub mod game_server;
 #[cfg(feature = "raft")]
 pub mod raft_node;
 

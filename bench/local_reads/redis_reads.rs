@@ -1,0 +1,70 @@
+//! Reads from a real `redis-server`, by callers in a process of their own.
+
+use std::hint::black_box;
+
+use serde_json::{Value, json};
+
+use super::{
+    ask,
+    bench::child::{self, Child},
+    callers::{self, Slice},
+    redis_server::{self, RedisServer},
+};
+
+/// The server, and the process of its callers.
+pub struct RedisReads {
+    callers: Child,
+    _server: RedisServer,
+}
+
+impl RedisReads {
+    /// Starts a server that holds a room's record, as one value and by its fields; none where there is no
+    /// `redis-server`, which is said.
+    pub fn start(record: &Value) -> Option<Self> {
+        if !redis_server::is_installed() {
+            eprintln!("Redis takes no part: install redis-server");
+            return None;
+        }
+        let server = RedisServer::start(&[]);
+        server.cli(&["SET", "value", &record.to_string()]);
+        for (name, value) in record.as_object().expect("a room's record has fields") {
+            server.cli(&["HSET", "fields", name, &value.to_string()]);
+        }
+        let callers = Child::start(&json!({ "redis": server.url() }));
+        Some(Self { callers, _server: server })
+    }
+
+    /// Has so many callers send a command for so long.
+    pub fn run(&mut self, command: &str, callers: usize, seconds: usize) -> Value {
+        ask(&mut self.callers, &json!({ "command": command, "callers": callers, "seconds": seconds }))
+    }
+}
+
+/// The callers: serves until the parent is gone.
+pub fn serve(role: &Value) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let client = redis::Client::open(role["redis"].as_str().expect("an address")).expect("an address");
+    let connection = runtime.block_on(client.get_multiplexed_async_connection()).expect("a connection");
+    child::serve(|command| {
+        let order: Value = serde_json::from_str(command).expect("the parent writes JSON");
+        let number = |key: &str| order[key].as_u64().expect("a number");
+        let callers = usize::try_from(number("callers")).expect("a small number");
+        let name = order["command"].as_str().expect("a command");
+        json!(runtime.block_on(run(&connection, name, callers, number("seconds"))))
+    });
+}
+
+async fn run(connection: &redis::aio::MultiplexedConnection, command: &str, callers: usize, seconds: u64) -> Slice {
+    let key = if command == "GET" { "value" } else { "fields" };
+    let command = redis::cmd(command).arg(key).to_owned();
+    let connection = connection.clone();
+    let read = move |_| {
+        let (mut connection, command) = (connection.clone(), command.clone());
+        async move {
+            let answer: redis::Value = command.query_async(&mut connection).await.expect("an answer");
+            black_box(answer);
+        }
+    };
+    callers::run(callers, seconds, read).await
+}
