@@ -50,8 +50,15 @@ pub trait RegistryBackend: Send + Sync + fmt::Debug + 'static {
     }
     /// Gets an operation applied, exactly once, and gives its outcome.
     async fn propose(&self, operation: Operation) -> AdapterResult<Reply>;
-    /// The registry as of now.
-    async fn view(&self, consistency: Consistency) -> AdapterResult<Registry>;
+    /// Reads something small out of the registry as of now. `read` must be short: nothing is applied meanwhile.
+    async fn look<T, F>(&self, consistency: Consistency, read: F) -> AdapterResult<T>
+    where
+        T: Send,
+        F: FnOnce(&Registry) -> T + Send;
+    /// The registry as of now: a clone that nothing changes any more, made in constant time.
+    async fn view(&self, consistency: Consistency) -> AdapterResult<Registry> {
+        self.look(consistency, Registry::clone).await
+    }
     /// Renews a registered server's lease.
     async fn renew(&self, server: &ServerEpoch) -> AdapterResult<()>;
     /// When each server's last heartbeat came, in milliseconds since 1970, as far as is known.
@@ -161,7 +168,7 @@ impl<B: RegistryBackend> DistributedAdapter for B {
     }
 
     async fn server(&self, server_id: &ServerId) -> AdapterResult<Option<ServerRegistration>> {
-        let server = self.view(Consistency::Linearizable).await?.server(server_id).cloned();
+        let server = self.look(Consistency::Linearizable, |registry| registry.server(server_id).cloned()).await?;
         let Some(server) = server else { return Ok(None) };
         let seen = self.last_heartbeats(Consistency::Linearizable).await?;
         Ok(Some(with_heartbeat(server, &seen)))
@@ -185,7 +192,7 @@ impl<B: RegistryBackend> DistributedAdapter for B {
     }
 
     async fn room(&self, room_id: &RoomId, consistency: Consistency) -> AdapterResult<Option<RoomRegistration>> {
-        Ok(self.view(consistency).await?.room(room_id).cloned())
+        self.look(consistency, |registry| registry.room(room_id).cloned()).await
     }
 
     async fn rooms(&self, query: &RoomQuery, consistency: Consistency) -> AdapterResult<Vec<RoomRegistration>> {
@@ -193,18 +200,21 @@ impl<B: RegistryBackend> DistributedAdapter for B {
     }
 
     async fn totals(&self, server_id: &ServerId) -> AdapterResult<Totals> {
-        let registry = self.view(Consistency::Local).await?;
-        let own = registry.server(server_id);
-        Ok(Totals {
-            rooms: registry.room_count() as u64,
-            players: registry.player_count(),
-            own_rooms: own.map_or(0, |server| u64::from(server.room_count)),
-            own_players: own.map_or(0, |server| u64::from(server.player_count)),
-        })
+        let totals = |registry: &Registry| {
+            let own = registry.server(server_id);
+            Totals {
+                rooms: registry.room_count() as u64,
+                players: registry.player_count(),
+                own_rooms: own.map_or(0, |server| u64::from(server.room_count)),
+                own_players: own.map_or(0, |server| u64::from(server.player_count)),
+            }
+        };
+        self.look(Consistency::Local, totals).await
     }
 
     async fn find_available_room(&self, room_type: &RoomType) -> AdapterResult<Option<RoomRegistration>> {
-        Ok(self.view(Consistency::Linearizable).await?.find_available_room(room_type).cloned())
+        let find = |registry: &Registry| registry.find_available_room(room_type).cloned();
+        self.look(Consistency::Linearizable, find).await
     }
 
     async fn reserve_seat(&self, request: SeatRequest) -> AdapterResult<SeatGrant> {

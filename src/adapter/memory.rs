@@ -156,12 +156,12 @@ impl Shared {
         reply
     }
 
-    /// The registry as of now: what has fallen due is not seen any more.
-    fn view(&self) -> Registry {
+    /// Reads the registry as of now: what has fallen due is not seen any more.
+    fn look<T>(&self, read: impl FnOnce(&Registry) -> T) -> T {
         let time_ms = self.now_ms();
         let mut inner = self.inner.lock();
         inner.tick_if_due(time_ms);
-        inner.registry.clone()
+        read(&inner.registry)
     }
 
     fn expire(&self) {
@@ -295,9 +295,13 @@ impl RegistryBackend for MemoryAdapter {
         Ok(self.shared.apply(operation))
     }
 
-    async fn view(&self, _: Consistency) -> AdapterResult<Registry> {
+    async fn look<T, F>(&self, _: Consistency, read: F) -> AdapterResult<T>
+    where
+        T: Send,
+        F: FnOnce(&Registry) -> T + Send,
+    {
         self.ready()?;
-        Ok(self.shared.view())
+        Ok(self.shared.look(read))
     }
 
     async fn renew(&self, server: &ServerEpoch) -> AdapterResult<()> {

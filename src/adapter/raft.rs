@@ -180,12 +180,16 @@ impl RegistryBackend for RaftAdapter {
         self.front()?.propose(operation).await
     }
 
-    async fn view(&self, consistency: Consistency) -> AdapterResult<Registry> {
+    async fn look<T, F>(&self, consistency: Consistency, read: F) -> AdapterResult<T>
+    where
+        T: Send,
+        F: FnOnce(&Registry) -> T + Send,
+    {
         let front = self.front()?;
-        match consistency {
-            Consistency::Linearizable => front.linearizable().await,
-            Consistency::Local => Ok(front.registry().view()),
+        if consistency == Consistency::Linearizable {
+            front.caught_up().await?;
         }
+        Ok(front.registry().read(read))
     }
 
     async fn renew(&self, server: &ServerEpoch) -> AdapterResult<()> {

@@ -29,7 +29,7 @@ use crate::{
     adapter::{AdapterError, AdapterResult, EventHub},
     clock::Clock,
     model::{DistributedEvent, NodeId, RoomId, ServerEpoch, ServerId},
-    registry::{Operation, Registry, Reply},
+    registry::{Operation, Reply},
 };
 
 /// The times of a node's front.
@@ -123,13 +123,12 @@ impl RaftFront {
         self.shared.proposer.propose(operation, self.shared.times.call_max).await
     }
 
-    /// The registry with every write that was acknowledged before this call.
+    /// Waits until the registry of this node has every write that was acknowledged before this call.
     ///
     /// # Errors
     /// `Unavailable` without a quorum.
-    pub async fn linearizable(&self) -> AdapterResult<Registry> {
-        self.shared.reads.ready(self.shared.times.call_max).await?;
-        Ok(self.registry().view())
+    pub async fn caught_up(&self) -> AdapterResult<()> {
+        self.shared.reads.ready(self.shared.times.call_max).await
     }
 
     /// The bytes of a room's last snapshot.
@@ -137,7 +136,7 @@ impl RaftFront {
     /// # Errors
     /// `Unavailable` without a quorum; `Damaged` where they cannot be read.
     pub async fn snapshot_bytes(&self, room_id: &RoomId) -> AdapterResult<Option<Bytes>> {
-        self.shared.reads.ready(self.shared.times.call_max).await?;
+        self.caught_up().await?;
         let loaded = self.registry().load_snapshot(room_id).await;
         loaded.map(|found| found.map(|(_, bytes)| bytes)).map_err(|error| AdapterError::Damaged(error.to_string()))
     }
