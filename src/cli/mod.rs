@@ -6,6 +6,7 @@
 mod cert;
 mod demo;
 mod drain;
+mod loadtest;
 mod node;
 mod output;
 mod query;
@@ -42,6 +43,7 @@ enum Action {
     Drain(query::Order),
     /// Drain a server and take its node out of the cluster for good; its process ends
     Leave(query::Order),
+    Loadtest(loadtest::Arguments),
     /// Make secrets
     Cert(cert::Arguments),
 }
@@ -89,6 +91,7 @@ fn act(action: Action) -> Result<(), Failure> {
         Action::Rooms(arguments) => rooms::run(&arguments),
         Action::Drain(order) => drain::run(&order, "/admin/drain"),
         Action::Leave(order) => drain::run(&order, "/admin/leave"),
+        Action::Loadtest(arguments) => loadtest::run(&arguments),
         Action::Cert(arguments) => {
             cert::run(&arguments);
             Ok(())

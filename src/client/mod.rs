@@ -8,7 +8,7 @@
 //! again by session token when its server is gone. It does not speak for more than one player:
 //! one client has one connection and at most one seat. What a room's messages mean is the game's business.
 
-mod address;
+pub(crate) mod address;
 mod config;
 mod error;
 mod event;
@@ -17,7 +17,7 @@ mod handle;
 mod journey;
 mod measure;
 mod session;
-mod socket;
+pub(crate) mod socket;
 
 pub use config::{ClientConfig, JoinOptions};
 pub use error::ClientError;

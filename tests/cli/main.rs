@@ -8,6 +8,7 @@ mod command;
 mod configuration;
 mod demo;
 mod garbage;
+mod loadtest;
 mod memory_node;
 mod operators;
 mod raft_node;
