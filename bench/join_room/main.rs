@@ -31,6 +31,8 @@ mod ports;
 #[path = "../../tests/support/redis.rs"]
 mod redis_server;
 mod server;
+#[path = "../../tests/support/signals.rs"]
+mod signals;
 
 use std::{process::ExitCode, time::Duration};
 

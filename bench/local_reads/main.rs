@@ -31,6 +31,8 @@ mod ports;
 mod redis_reads;
 #[path = "../../tests/support/redis.rs"]
 mod redis_server;
+#[path = "../../tests/support/signals.rs"]
+mod signals;
 
 use std::process::ExitCode;
 

@@ -29,6 +29,9 @@ mod rooms;
 mod seat_races;
 mod seats;
 mod servers;
+#[cfg(feature = "redis")]
+#[path = "../support/signals.rs"]
+mod signals;
 mod snapshots;
 #[path = "../support/wait.rs"]
 mod wait;

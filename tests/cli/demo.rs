@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     path::Path,
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{ChildStdout, Command, Stdio},
 };
 
 use nix::{
@@ -14,7 +14,7 @@ use nix::{
 
 use crate::{
     command::{ended, roomraft},
-    support::wait::until,
+    support::{signals::send, wait::until},
 };
 
 /// The demo with its throwaway folder where the test can look.
@@ -48,7 +48,7 @@ async fn a_signal_takes_the_kept_cluster_away() {
     let (told, rest) = read_until(lines, "operators http://").await;
     let nodes = processes_in(folder.path());
     assert!(nodes.len() >= 2, "the survivors still run: {nodes:?}\n{told}");
-    stop(&child);
+    send(&child, Signal::SIGINT);
     let status = until("the end of the demo", || {
         let ended = child.try_wait().expect("a process of ours");
         async move { ended.ok_or("it still runs") }
@@ -91,9 +91,4 @@ fn processes_in(folder: &Path) -> Vec<Pid> {
         String::from_utf8_lossy(&command).contains(&folder).then_some(Pid::from_raw(id))
     });
     named.collect()
-}
-
-fn stop(child: &Child) {
-    let id = i32::try_from(child.id()).expect("a process id");
-    kill(Pid::from_raw(id), Signal::SIGINT).expect("it takes the signal");
 }

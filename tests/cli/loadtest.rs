@@ -1,12 +1,9 @@
 //! The load test against real nodes: what it prints, what it leaves behind, and what it says when it cannot work.
 
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
 use futures_util::{SinkExt, StreamExt};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_tungstenite::{accept_async, tungstenite::Message};
@@ -17,6 +14,7 @@ use crate::{
     support::{
         ports::free_port,
         process::{Cluster, Node},
+        signals::send,
         wait::until,
     },
 };
@@ -115,7 +113,7 @@ async fn ctrl_c_ends_it_with_the_figures_so_far() {
         if status["players"]["total"].as_u64() >= Some(6) { Ok(()) } else { Err(status["players"].to_string()) }
     })
     .await;
-    interrupt(&child);
+    send(&child, Signal::SIGINT);
     let _ = until("its end", || {
         let ended = child.try_wait().expect("a process of ours");
         async move { ended.ok_or("it still runs") }
@@ -127,11 +125,6 @@ async fn ctrl_c_ends_it_with_the_figures_so_far() {
     assert_eq!(rows.len(), 2, "messages had not begun: {}", told.stdout);
     assert!(rows[1]["count"].as_u64() > Some(0), "{}", rows[1]);
     until_deserted(&node).await;
-}
-
-fn interrupt(child: &Child) {
-    let id = i32::try_from(child.id()).expect("a process id");
-    kill(Pid::from_raw(id), Signal::SIGINT).expect("it takes the signal");
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod killed;
 mod paused;
 #[path = "../support/ports.rs"]
 mod ports;
+#[path = "../support/signals.rs"]
+mod signals;
 mod three_nodes;
 #[path = "../support/wait.rs"]
 mod wait;

@@ -2,20 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 
 use crate::{
     killed::{Process, start_all},
     ports::free_address,
+    signals::send,
     wait::until,
 };
-
-fn signal(process: &Process, signal: Signal) {
-    kill(Pid::from_raw(i32::try_from(process.child.id()).unwrap()), signal).unwrap();
-}
 
 fn leads(process: &mut Process) -> bool {
     process.order("leads");
@@ -35,7 +29,7 @@ async fn a_leader_that_was_paused_reads_nothing_stale() {
             Ok::<_, &str>(())
         })
         .await;
-        signal(&processes[leader], Signal::SIGSTOP);
+        send(&processes[leader].child, Signal::SIGSTOP);
         // The question waits for it; meanwhile the others elect, and write.
         processes[leader].order("servers");
         let other = &mut processes[(leader + 1) % 3];
@@ -43,7 +37,7 @@ async fn a_leader_that_was_paused_reads_nothing_stale() {
         other.order(&format!("register {name}"));
         assert_eq!(other.answer("registered"), std::slice::from_ref(&name));
         registered.insert(name);
-        signal(&processes[leader], Signal::SIGCONT);
+        send(&processes[leader].child, Signal::SIGCONT);
         let seen: BTreeSet<_> = processes[leader].answer("servers").into_iter().collect();
         assert!(seen.is_superset(&registered), "{seen:?} lacks some of {registered:?}");
     }

@@ -13,6 +13,8 @@ mod ports;
 #[path = "../support/redis.rs"]
 mod redis_server;
 mod side;
+#[path = "../support/signals.rs"]
+mod signals;
 mod steps;
 mod watched;
 

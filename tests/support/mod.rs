@@ -15,4 +15,5 @@ pub mod ports;
 pub mod process;
 #[cfg(feature = "redis")]
 pub mod redis;
+pub mod signals;
 pub mod wait;

@@ -7,13 +7,10 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
 };
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use super::{network::Network, ports::free_address, wait::until};
+use super::{network::Network, ports::free_address, signals::send, wait::until};
 
 /// Where a test that serves in the place of the binary finds its arguments.
 pub const ARGUMENTS: &str = "ROOMRAFT_TEST_NODE";
@@ -140,11 +137,10 @@ impl Node {
         self.child.as_ref().map(Child::id)
     }
 
-    /// Sends its process a signal.
+    /// Sends its process a signal; waits until it has stopped where it is SIGSTOP.
     pub fn signal(&self, signal: Signal) {
         if let Some(child) = &self.child {
-            let id = i32::try_from(child.id()).expect("a process id");
-            kill(Pid::from_raw(id), signal).expect("the process takes the signal");
+            send(child, signal);
         }
     }
 

@@ -8,13 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use super::ports::free_port;
+use super::{ports::free_port, signals::send};
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -82,10 +79,9 @@ impl RedisServer {
         String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr)
     }
 
-    /// Sends its process a signal.
+    /// Sends its process a signal; waits until it has stopped where it is SIGSTOP.
     pub fn signal(&self, signal: Signal) {
-        let id = i32::try_from(self.process.id()).unwrap();
-        kill(Pid::from_raw(id), signal).unwrap();
+        send(&self.process, signal);
     }
 
     /// Starts it again on its port and its data, after [`kill`](Self::kill).
