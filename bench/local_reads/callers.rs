@@ -33,22 +33,25 @@ where
         let read = read.clone();
         tokio::spawn(async move {
             let mut times = Vec::new();
-            while Instant::now() < until {
-                for _ in 0..IN_A_ROW {
-                    let began = Instant::now();
-                    read(caller + times.len()).await;
-                    times.push(began.elapsed());
+            loop {
+                let began = Instant::now();
+                if began >= until {
+                    break times;
                 }
-                tokio::task::yield_now().await;
+                read(caller + times.len()).await;
+                times.push(began.elapsed());
+                if times.len().is_multiple_of(IN_A_ROW) {
+                    tokio::task::yield_now().await;
+                }
             }
-            times
         })
     });
     let times = join_all(callers).await.into_iter().flat_map(|times| times.expect("no caller fails"));
     slice(times.collect(), length)
 }
 
-fn slice(mut times: Vec<Duration>, length: Duration) -> Slice {
+/// Rates and percentiles of so many times.
+pub fn slice(mut times: Vec<Duration>, length: Duration) -> Slice {
     times.sort_unstable();
     let at = |hundredth: usize| times.get(times.len() * hundredth / 100).map_or(0.0, |time| time.as_secs_f64() * 1e6);
     Slice { per_second: count(times.len()) / length.as_secs_f64(), p50_us: at(50), p99_us: at(99) }

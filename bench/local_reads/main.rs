@@ -4,8 +4,8 @@
 //! a follower most likely, look for an open room, read a room by its id and list a page of ten, each with one
 //! call at a time: *local* reads are of what this node has applied, *linearizable* ones first ask the leader how far
 //! that has to be. Beside them, by turns, callers of a real `redis-server` on loopback read a value as
-//! large as a room's record with GET and its fields with HGETALL, by the crate `redis` over one shared
-//! connection, from a process that does nothing else.
+//! large as a room's record with GET and its fields with HGETALL, by the crate `redis` from a process that does
+//! nothing else: one caller over a blocking connection, 64 over a shared one on which their commands travel together.
 //!
 //! ```sh
 //! cargo bench --bench local_reads                       # 10,000 rooms; 1 and 64 callers
