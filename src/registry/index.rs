@@ -18,16 +18,16 @@ const ORPHAN_MS: u64 = 30_000;
 const OFFLINE_MS: u64 = 60 * 60 * 1000;
 
 impl Registry {
-    /// The number of a room; for a room that the registry named it is read from the name.
+    /// The number of a room.
     pub(super) fn room_number(&self, room_id: &RoomId) -> Option<RoomNumber> {
-        let named = || self.named.get(room_id).copied();
-        number_in_name(room_id)
-            .filter(|number| self.rooms.get(number).is_some_and(|room| room.is(room_id)))
-            .or_else(named)
+        self.room_record(room_id).map(|room| room.number)
     }
 
+    /// A room by its id; where the registry named it its number is read from the name, which spares a look into `named`.
     pub(super) fn room_record(&self, room_id: &RoomId) -> Option<&Arc<Room>> {
-        self.rooms.get(&self.room_number(room_id)?)
+        let numbered = number_in_name(room_id).and_then(|number| self.rooms.get(&number));
+        let named = || self.named.get(room_id).and_then(|number| self.rooms.get(number));
+        numbered.filter(|room| room.is(room_id)).or_else(named)
     }
 
     pub(super) fn insert_room(&mut self, effects: &mut Effects, room: Room) {
