@@ -21,7 +21,7 @@ const REST: Duration = Duration::from_secs(2);
 
 /// One node, with so many connections and then with their players in rooms of four.
 pub async fn measure(connections: usize) -> Vec<Figure> {
-    let cluster = Cluster::started(1, &["--capacity", "100000"]).await;
+    let cluster = Cluster::started(1, &["--capacity", "100000", "--bootstrap-expect", "1"]).await;
     let node = &cluster.nodes[0];
     let process = node.process().expect("a process").to_string();
     // What the first player makes the node map and allocate once is no part of a connection.
