@@ -12,9 +12,6 @@ const VERSION: u8 = 1;
 /// The largest value that is decoded, in bytes: far above any record or frame, far below the memory of a machine.
 const DECODE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What is set aside for an encoding that has just begun, in bytes: most end within it.
-const USUAL_BYTES: usize = 256;
-
 /// Bytes that are not what they should be, or a value that cannot be encoded.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
@@ -50,7 +47,8 @@ fn config() -> impl bincode::config::Config {
 /// # Errors
 /// [`CodecError::Unencodable`] where its `Serialize` fails.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
-    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    // Counting first is cheaper than growing, and nothing is left over in what is kept.
+    let mut bytes = Vec::with_capacity(encoded_size(value)?);
     bytes.push(VERSION);
     bincode::serde::encode_into_std_write(value, &mut bytes, config())?;
     Ok(bytes)

@@ -99,7 +99,7 @@ async fn welcome(connection: &Connection, identity: &Identity) -> Result<Result<
     let hello: Hello = codec::decode(&frame).map_err(|error| QuicError::malformed(&error))?;
     let verdict = identity.check(&hello, &peer_names(connection));
     let answer = codec::encode(&verdict.clone().map(|()| identity.hello()));
-    write_frame(&mut send, &answer.map_err(|error| QuicError::malformed(&error))?).await?;
+    write_frame(&mut send, answer.map_err(|error| QuicError::malformed(&error))?).await?;
     // Ending the stream is what flushes it; a connection that is already gone shows at its next use.
     let _ = send.finish();
     Ok(verdict.map(|()| hello))

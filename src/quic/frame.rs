@@ -8,16 +8,20 @@ use super::QuicError;
 /// The largest frame in bytes: above one replication request with its entries, far below memory.
 pub const FRAME_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// How many bytes are set aside for a frame of which only the length has come.
+const UNSEEN_BYTES_MAX: usize = 64 * 1024;
+
 /// Writes one frame.
 ///
 /// # Errors
 /// [`QuicError::Malformed`] above the limit, or where the stream has ended.
-pub async fn write_frame(stream: &mut SendStream, bytes: &[u8]) -> Result<(), QuicError> {
+pub async fn write_frame(stream: &mut SendStream, bytes: impl Into<Bytes>) -> Result<(), QuicError> {
+    let bytes = bytes.into();
     let length = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= FRAME_BYTES_MAX);
     let Some(length) = length else {
         return Err(QuicError::Malformed(format!("{} bytes to send, at most {FRAME_BYTES_MAX} fit", bytes.len())));
     };
-    let mut chunks = [Bytes::copy_from_slice(&length.to_be_bytes()), Bytes::copy_from_slice(bytes)];
+    let mut chunks = [Bytes::copy_from_slice(&length.to_be_bytes()), bytes];
     stream.write_all_chunks(&mut chunks).await.map_err(|error| QuicError::malformed(&error))
 }
 
@@ -36,8 +40,8 @@ pub async fn read_frame(stream: &mut RecvStream, limit: usize) -> Result<Option<
     if length > limit {
         return Err(QuicError::Malformed(format!("a frame of {length} bytes, at most {limit} are taken")));
     }
-    // Memory is taken as bytes arrive, so that a length alone costs nothing.
-    let mut bytes = Vec::new();
+    // More memory is taken as bytes arrive, so that a length alone costs little.
+    let mut bytes = Vec::with_capacity(length.min(UNSEEN_BYTES_MAX));
     while bytes.len() < length {
         let chunk =
             stream.read_chunk(length - bytes.len(), true).await.map_err(|error| QuicError::malformed(&error))?;

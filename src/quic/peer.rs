@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::time::{Instant, timeout};
@@ -87,7 +88,7 @@ impl Peer {
     ///
     /// # Errors
     /// [`QuicError`]; whether the other node acted on the request is then unknown, unless the variant says otherwise.
-    pub async fn request(&self, frame: &[u8], deadline: Duration) -> Result<Vec<u8>, QuicError> {
+    pub async fn request(&self, frame: impl Into<Bytes>, deadline: Duration) -> Result<Vec<u8>, QuicError> {
         let exchange = async {
             let (mut send, mut receive) = self.stream().await?;
             write_frame(&mut send, frame).await.map_err(|error| self.lost(&error))?;
@@ -157,7 +158,7 @@ mod tests {
     impl StreamHandler for Echo {
         async fn handle(&self, _: Hello, mut send: SendStream, mut receive: RecvStream) {
             while let Ok(Some(frame)) = read_frame(&mut receive, 1024).await {
-                write_frame(&mut send, &frame).await.expect("the caller listens");
+                write_frame(&mut send, frame).await.expect("the caller listens");
             }
         }
     }
@@ -183,7 +184,7 @@ mod tests {
     async fn nodes_of_one_secret_talk_and_know_each_other() {
         let (one, two) = (endpoint(1, SECRET, Some(9)), endpoint(2, SECRET, None));
         let peer = peer(&two, &one);
-        assert_eq!(peer.request(b"word", DEADLINE).await.expect("an echo"), b"word");
+        assert_eq!(peer.request("word", DEADLINE).await.expect("an echo"), b"word");
         assert_eq!(peer.hello().await.expect("a hello"), one.identity().hello());
     }
 
@@ -192,7 +193,7 @@ mod tests {
         let (one, two) = (endpoint(1, SECRET, None), endpoint(2, SECRET, None));
         let address = one.local_addr().expect("bound");
         let peer = peer(&two, &one);
-        peer.request(b"word", DEADLINE).await.expect("an echo");
+        peer.request("word", DEADLINE).await.expect("an echo");
         one.close().await;
         drop(one);
         let identity = Identity::new(NodeId(1), ServerId::new("s1").expect("a name"), None);
@@ -206,7 +207,7 @@ mod tests {
             tokio::task::yield_now().await;
         };
         again.serve(Arc::new(Echo));
-        while peer.request(b"word", DEADLINE).await.is_err() {
+        while peer.request("word", DEADLINE).await.is_err() {
             assert!(Instant::now() < deadline, "the peer came back and was not dialled again");
             tokio::task::yield_now().await;
         }
@@ -215,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn another_secret_is_refused_and_said() {
         let (one, two) = (endpoint(1, SECRET, None), endpoint(2, "quite another secret", None));
-        let error = peer(&two, &one).request(b"word", DEADLINE).await.expect_err("two secrets");
+        let error = peer(&two, &one).request("word", DEADLINE).await.expect_err("two secrets");
         assert!(matches!(error, QuicError::Certificate { .. }), "{error}");
         assert!(error.is_refusal());
     }
@@ -226,15 +227,15 @@ mod tests {
         let (one, two) = (endpoint(1, SECRET, None), endpoint(2, &new, None));
         let (three, four) =
             (endpoint(3, "quite another secret", None), endpoint(4, &format!("{SECRET}\nquite another secret"), None));
-        peer(&two, &three).request(b"word", DEADLINE).await.expect("the new secret is used");
-        peer(&four, &one).request(b"word", DEADLINE).await.expect("the present secret is used");
-        assert!(peer(&two, &one).request(b"word", DEADLINE).await.is_err(), "one knows nothing of the new secret yet");
+        peer(&two, &three).request("word", DEADLINE).await.expect("the new secret is used");
+        peer(&four, &one).request("word", DEADLINE).await.expect("the present secret is used");
+        assert!(peer(&two, &one).request("word", DEADLINE).await.is_err(), "one knows nothing of the new secret yet");
     }
 
     #[tokio::test]
     async fn two_clusters_of_one_secret_do_not_talk() {
         let (one, two) = (endpoint(1, SECRET, Some(1)), endpoint(2, SECRET, Some(2)));
-        let error = peer(&two, &one).request(b"word", DEADLINE).await.expect_err("two clusters");
+        let error = peer(&two, &one).request("word", DEADLINE).await.expect_err("two clusters");
         assert!(matches!(error, QuicError::Refused { refusal: Refusal::ForeignCluster { .. }, .. }), "{error}");
     }
 
@@ -245,7 +246,7 @@ mod tests {
         one.close().await;
         drop(one);
         assert!(matches!(
-            gone.request(b"word", DEADLINE).await,
+            gone.request("word", DEADLINE).await,
             Err(QuicError::Unreachable { .. } | QuicError::Lost { .. })
         ));
     }

@@ -121,7 +121,7 @@ impl Links {
         let malformed =
             |error: CodecError| LinkError::Malformed { address: address.to_owned(), reason: error.to_string() };
         let head = codec::encode(&self.head(target, StreamKind::Request(request))).map_err(malformed)?;
-        let answer = self.peer(address)?.request(&head, deadline).await?;
+        let answer = self.peer(address)?.request(head, deadline).await?;
         let answer: Answer<PeerResponse> = codec::decode(&answer).map_err(malformed)?;
         answer.map_err(|refusal| LinkError::Refused { address: address.to_owned(), refusal })
     }
@@ -167,7 +167,7 @@ impl Links {
 /// Encodes a message and writes it as one frame.
 pub(super) async fn write_message<T: Serialize>(send: &mut SendStream, message: &T) -> Result<(), QuicError> {
     let bytes = codec::encode(message).map_err(|error| QuicError::Malformed(error.to_string()))?;
-    write_frame(send, &bytes).await
+    write_frame(send, bytes).await
 }
 
 /// Reads one frame and decodes it; nothing at the end of the stream.

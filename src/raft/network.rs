@@ -187,8 +187,8 @@ impl NodeClient {
             let reader = file.clone();
             let read = tokio::task::spawn_blocking(move || reader.read_chunk(offset)).await;
             let chunk = read.map_err(|error| lost(&error))?.map_err(|error| lost(&error))?;
-            write_frame(&mut send, &chunk).await.map_err(|error| lost(&error))?;
             offset += chunk.len() as u64;
+            write_frame(&mut send, chunk).await.map_err(|error| lost(&error))?;
         }
         // Where the stream is gone the missing answer shows it.
         let _ = send.finish();
