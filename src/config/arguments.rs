@@ -168,7 +168,7 @@ pub(crate) struct NodeArguments {
     /// The log that starts a new snapshot of the registry [default: 134217728]
     #[arg(long, env = "ROOMRAFT_SNAPSHOT_LOG_BYTES", value_name = "BYTES", value_parser = whole_number, allow_negative_numbers = true)]
     pub(crate) snapshot_log_bytes: Option<i64>,
-    /// Log entries kept behind a snapshot for peers that lag [default: 100000]
+    /// Log entries kept behind a snapshot for peers that lag; no more bytes than --snapshot-log-bytes [default: 100000]
     #[arg(long, env = "ROOMRAFT_LOG_ENTRIES_KEPT", value_name = "N", value_parser = whole_number, allow_negative_numbers = true)]
     pub(crate) log_entries_kept: Option<i64>,
     /// The largest snapshot of a room [default: 1048576]

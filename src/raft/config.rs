@@ -76,7 +76,8 @@ pub struct SnapshotLimits {
     /// The log since the last snapshot that starts a new one, in bytes, or the last snapshot's
     /// size if that is more: 64 KiB to 16 GiB. Default 128 MiB.
     pub log_bytes: u64,
-    /// How many entries the log keeps behind a snapshot for peers that lag: 0 to 10 million. Default 100,000.
+    /// How many entries the log keeps behind a snapshot for peers that lag: 0 to 10 million. Default 100,000. Fewer
+    /// where they are more than `log_bytes`.
     pub entries_kept: u64,
     /// The largest snapshot of a room in bytes: 1 KiB to 16 MiB. Default 1 MiB.
     pub room_bytes_max: usize,

@@ -20,6 +20,7 @@ mod log_codec;
 #[cfg(test)]
 mod log_damage_tests;
 mod log_flush;
+mod log_marks;
 mod log_store;
 mod mailroom;
 mod membership;

@@ -2,7 +2,11 @@
 
 use std::{fs, path::PathBuf};
 
-use roomraft::raft::RaftNode;
+use futures_util::future::join_all;
+use roomraft::{
+    raft::{Proposal, RaftNode},
+    registry::Operation,
+};
 
 use crate::cluster::{DEADLINE, Place, leader_of, places, start_all, stop_all, until, write};
 
@@ -78,4 +82,35 @@ async fn a_damaged_snapshot_is_refused_and_made_anew_and_nobody_stops() {
     let kept = snapshots(&places[behind]);
     assert_eq!(kept.len(), 1, "what was refused is gone: {kept:?}");
     stop_all(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entries_that_are_kept_for_peers_that_lag_do_not_fill_the_disk() {
+    const LOG_BYTES: u64 = 64 * 1024;
+    let mut place = places(1).remove(0);
+    place.config.bootstrap_expect = Some(1);
+    place.config.snapshots.log_bytes = LOG_BYTES;
+    let node = place.joined().await;
+    let kept = place.config.snapshots.entries_kept;
+    let purged = node.raft().wait(Some(DEADLINE));
+    let purged = purged.metrics(|metrics| metrics.purged.is_some_and(|id| id.index > 100), "some of the log is purged");
+    let mut purged = std::pin::pin!(purged);
+    let mut written = 0;
+    let metrics = loop {
+        let round = (0..100).map(|at| {
+            let key = format!("{}-{:x<400}", written + at, "");
+            let command = Proposal::new(&Operation::AcquireLock { key, ttl_ms: 1 }).expect("plain data").at(1);
+            node.raft().client_write(command)
+        });
+        tokio::select! {
+            metrics = &mut purged => break metrics.expect("the log is purged behind a snapshot"),
+            results = join_all(round) => assert!(results.iter().all(Result::is_ok)),
+        }
+        written += 100;
+    };
+    let last = metrics.last_log_index.expect("entries");
+    let gone = metrics.purged.expect("the same").index;
+    assert!(last < kept, "by their number all {last} would be kept");
+    assert!((last - gone) * 400 >= LOG_BYTES, "of {last} entries {gone} are gone");
+    node.stop().await;
 }
