@@ -34,8 +34,10 @@ use super::{
 /// About how many bytes of entries are read at once; one entry may be larger.
 const READ_BYTES_MAX: u64 = 1024 * 1024;
 
-/// The size of a log file, in bytes, from which on the next is begun: a new one delays who writes just then.
-const FILE_BYTES: usize = 64 * 1024 * 1024;
+/// The size of a log file, in bytes, from which on the next is begun: a new one delays who writes just then. raft-log
+/// keeps the entries of the newest file in memory and lets go of them together when it is full, which delays too: 64 MiB
+/// of small ones by 100 ms, half of what followers wait before they elect.
+const FILE_BYTES: usize = 16 * 1024 * 1024;
 
 /// The log store; its clones are readers of the same log.
 #[derive(Debug, Clone)]
