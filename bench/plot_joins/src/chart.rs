@@ -69,7 +69,7 @@ fn draw(area: &DrawingArea<SVGBackend<'_>, Shift>, lines: &[Line]) -> Outcome {
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::LowerLeft)
+        .position(SeriesLabelPosition::MiddleRight)
         .background_style(WHITE)
         .label_font(("sans-serif", 18))
         .margin(10)
