@@ -14,7 +14,7 @@ pub(super) enum Trouble {
     NoConnection(String),
     #[error("the connection to {address} was lost: {problem}")]
     ConnectionLost { address: String, problem: String },
-    #[error("{address} refused {call}: {code}, {message}")]
+    #[error("{address} refused {call}: {code}, {message}{}", way_out(.code))]
     Refused { address: String, call: &'static str, code: ErrorCode, message: String },
     #[error("{address} did not answer {call} within {patience:?}")]
     NoAnswer { address: String, call: &'static str, patience: Duration },
@@ -29,6 +29,13 @@ pub(super) enum Trouble {
     MessageLost { patience: Duration },
     #[error("{address} sent the player of a running exchange elsewhere")]
     Moved { address: String },
+}
+
+fn way_out(code: &ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::NotFound => ": --room-type names the type to play, which its nodes must serve",
+        _ => "",
+    }
 }
 
 impl Trouble {
