@@ -26,8 +26,7 @@ use std::{process::ExitCode, time::Duration};
 
 use bench::{
     Options,
-    conditions::Conditions,
-    figures::{self, Figure, count, maximum, median},
+    figures::{Figure, count, maximum, median},
 };
 use round::{Round, Victim};
 use support::process::Cluster;
@@ -43,35 +42,29 @@ const ARGUMENTS: [&str; 6] = [
 ];
 
 fn main() -> ExitCode {
-    let options = match Options::read(&["--kills", "--rooms"]) {
-        Ok(options) => options,
-        Err(problem) => {
-            eprintln!("{problem}");
-            return ExitCode::from(2);
-        }
-    };
-    let (kills, rooms) = (options.number("--kills", 4, 20), options.number("--rooms", 30, 30));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let (before, rounds) = runtime.expect("a runtime").block_on(async {
-        let before = Conditions::now();
-        let mut cluster = Cluster::started(3, &ARGUMENTS).await;
-        let mut rounds = Vec::new();
-        for turn in 0..kills * 2 {
-            let victim = if turn % 2 == 0 { Victim::Leader } else { Victim::Follower };
-            let round = Round::run(&mut cluster, victim, turn, rooms).await;
-            eprintln!("{round}");
-            rounds.push(round);
-        }
-        (before, rounds)
+    let mut broken = Vec::new();
+    let done = bench::run("failover", &["--kills", "--rooms"], |options| {
+        let rounds = bench::runtime().block_on(rounds(options));
+        broken.extend(rounds.iter().flat_map(|round| round.broken.clone()));
+        summary(&rounds)
     });
-    eprintln!("before: {before}");
-    eprintln!("after:  {}", Conditions::now());
-    let broken: Vec<&String> = rounds.iter().flat_map(|round| &round.broken).collect();
-    figures::print("failover", &summary(&rounds), options.json);
     for fault in &broken {
         eprintln!("BROKEN: {fault}");
     }
-    if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if broken.is_empty() { done } else { ExitCode::FAILURE }
+}
+
+async fn rounds(options: &Options) -> Vec<Round> {
+    let (kills, rooms) = (options.number("--kills", 4, 20), options.number("--rooms", 30, 30));
+    let mut cluster = Cluster::started(3, &ARGUMENTS).await;
+    let mut rounds = Vec::new();
+    for turn in 0..kills * 2 {
+        let victim = if turn % 2 == 0 { Victim::Leader } else { Victim::Follower };
+        let round = Round::run(&mut cluster, victim, turn, rooms).await;
+        eprintln!("{round}");
+        rounds.push(round);
+    }
+    rounds
 }
 
 /// One of the moments that are timed.

@@ -25,9 +25,8 @@ use std::{process::ExitCode, thread::sleep, time::Duration};
 use bench::{
     Options,
     child::{anonymous, processor_time, resident},
-    conditions::Conditions,
     etcd::Etcd,
-    figures::{self, Figure, count, maximum},
+    figures::{Figure, count, maximum},
 };
 use support::process::Cluster;
 
@@ -46,14 +45,10 @@ struct Idle {
 }
 
 fn main() -> ExitCode {
-    let options = match Options::read(&["--seconds"]) {
-        Ok(options) => options,
-        Err(problem) => {
-            eprintln!("{problem}");
-            return ExitCode::from(2);
-        }
-    };
-    eprintln!("before: {}", Conditions::now());
+    bench::run("idle", &["--seconds"], measure)
+}
+
+fn measure(options: &Options) -> Vec<Figure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (cluster, etcd) = (runtime.block_on(Cluster::started(3, &[])), Etcd::start());
     let ours: Vec<u32> = cluster.nodes.iter().filter_map(support::process::Node::process).collect();
@@ -61,9 +56,7 @@ fn main() -> ExitCode {
     sleep(SETTLE);
     let seconds = options.number("--seconds", 10, 30);
     let (ours, theirs) = watch(&ours, &theirs, seconds);
-    eprintln!("after:  {}", Conditions::now());
-    figures::print("idle", &report(&ours, &theirs), options.json);
-    ExitCode::SUCCESS
+    report(&ours, &theirs)
 }
 
 /// Looks at all processes at the same two moments.

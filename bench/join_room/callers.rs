@@ -14,7 +14,10 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    bench::{child::processor_time, figures::count},
+    bench::{
+        child::processor_time,
+        figures::{count, percentile},
+    },
     fleet::Fleet,
     server::ROOM_TYPE,
 };
@@ -69,11 +72,11 @@ impl Callers {
         let mut times: Vec<Duration> = tallies.iter().flat_map(|tally| tally.times.iter().copied()).collect();
         times.sort_unstable();
         let redirected: usize = tallies.iter().map(|tally| tally.redirected).sum();
-        let at = |share: usize| times.get(times.len() * share / 100).map_or(0.0, |time| time.as_secs_f64() * 1000.0);
+        let at = |thousandth| percentile(&times, thousandth).map_or(0.0, |time| time.as_secs_f64() * 1000.0);
         Slice {
             joins_per_second: count(times.len()) / took,
-            p50_ms: at(50),
-            p99_ms: at(99),
+            p50_ms: at(500),
+            p99_ms: at(990),
             redirected: count(redirected) / count(times.len().max(1)),
             refused: count(tallies.iter().map(|tally| tally.refused).sum()),
             entries: (fleet.entries() - entries) / count(times.len().max(1)),

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::{
     bench::{
         child::{Child, processor_time},
-        raft_node,
+        raft_node, share,
     },
     redis_server::RedisServer,
 };
@@ -68,10 +68,7 @@ impl Fleet {
             role
         });
         let mut servers: Vec<Child> = roles.map(|role| Child::start(&role)).collect();
-        let gateways = servers.iter_mut().map(|server| {
-            server.order("gateway");
-            server.answer().as_str().expect("an address").to_owned()
-        });
+        let gateways = servers.iter_mut().map(|server| server.ask("gateway").as_str().expect("an address").to_owned());
         let gateways = gateways.collect();
         Self { servers, gateways, rooms: 0, redis, _folder: folder }
     }
@@ -86,7 +83,7 @@ impl Fleet {
         let began = Instant::now();
         let (more, count) = (rooms.saturating_sub(self.rooms), self.servers.len());
         for (number, server) in self.servers.iter_mut().enumerate() {
-            server.order(&format!("fill {}", more / count + usize::from(number < more % count)));
+            server.order(format!("fill {}", share(more, count, number)));
         }
         for server in &mut self.servers {
             server.answer();
@@ -98,8 +95,7 @@ impl Fleet {
     /// How many entries the log of the first server has; 0 without one.
     pub fn entries(&mut self) -> f64 {
         let first = self.servers.first_mut().expect("at least one server");
-        first.order("entries");
-        first.answer().as_f64().expect("a number")
+        first.ask("entries").as_f64().expect("a number")
     }
 
     /// The processor time in seconds that the servers have used together, Redis included.

@@ -38,8 +38,7 @@ use std::{process::ExitCode, time::Duration};
 
 use bench::{
     Options, child,
-    conditions::Conditions,
-    figures::{self, Figure, median},
+    figures::{Figure, median},
 };
 use callers::{Callers, Slice};
 use fleet::{Backend, Fleet};
@@ -49,25 +48,19 @@ fn main() -> ExitCode {
         server::serve(&role);
         return ExitCode::SUCCESS;
     }
-    let options = match Options::read(&["--callers", "--turns", "--seconds"]) {
-        Ok(options) => options,
-        Err(problem) => {
-            eprintln!("{problem}");
-            return ExitCode::from(2);
-        }
-    };
-    eprintln!("before: {}", Conditions::now());
+    bench::run("join_room", &["--callers", "--turns", "--seconds"], measure_all)
+}
+
+fn measure_all(options: &Options) -> Vec<Figure> {
     let mut figures = Vec::new();
     for backend in Backend::ALL.into_iter().filter(|backend| options.wants(&backend.to_string())) {
         if backend == Backend::Redis && !redis_server::is_installed() {
             eprintln!("redis takes no part: install redis-server");
             continue;
         }
-        figures.extend(measure(backend, &options));
+        figures.extend(measure(backend, options));
     }
-    eprintln!("after:  {}", Conditions::now());
-    figures::print("join_room", &figures, options.json);
-    ExitCode::SUCCESS
+    figures
 }
 
 /// One backend, with ever more rooms registered.

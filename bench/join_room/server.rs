@@ -17,7 +17,7 @@ use roomraft::{
 use serde_json::{Value, json};
 
 use super::bench::{
-    child,
+    self, child,
     game_server::{self, live_room},
     raft_node::{self, name},
 };
@@ -36,8 +36,7 @@ impl Room for Arena {}
 
 /// Serves until the parent is gone.
 pub fn serve(role: &Value) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.expect("a runtime");
+    let runtime = bench::runtime();
     let (adapter, node) = backend(role);
     let server = runtime.block_on(start(role, Arc::clone(&adapter)));
     let mut stock = None;

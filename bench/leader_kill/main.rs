@@ -26,7 +26,6 @@ use std::{process::ExitCode, time::Duration};
 
 use bench::{
     Options, child,
-    conditions::Conditions,
     etcd::Etcd,
     figures::{self, Figure, maximum, median},
 };
@@ -57,14 +56,10 @@ fn main() -> ExitCode {
         node::serve(&role);
         return ExitCode::SUCCESS;
     }
-    let options = match Options::read(&["--kills"]) {
-        Ok(options) => options,
-        Err(problem) => {
-            eprintln!("{problem}");
-            return ExitCode::from(2);
-        }
-    };
-    eprintln!("before: {}", Conditions::now());
+    bench::run("leader_kill", &["--kills"], measure)
+}
+
+fn measure(options: &Options) -> Vec<Figure> {
     let (mut nodes, mut etcd) = (Nodes::start(), Etcd::start());
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for turn in 1..=options.number("--kills", 5, 20) {
@@ -75,9 +70,7 @@ fn main() -> ExitCode {
         ours.push(outage);
         theirs.extend(beside);
     }
-    eprintln!("after:  {}", Conditions::now());
-    figures::print("leader_kill", &report(&ours, &theirs), options.json);
-    ExitCode::SUCCESS
+    report(&ours, &theirs)
 }
 
 fn report(ours: &[Outage], theirs: &[Outage]) -> Vec<Figure> {

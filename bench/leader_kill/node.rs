@@ -12,7 +12,7 @@ use tokio::{
     time::{interval, timeout},
 };
 
-use super::bench::{child, raft_node};
+use super::bench::{self, child, raft_node};
 
 /// Another write is begun so often, whatever became of those before.
 const EVERY: Duration = Duration::from_millis(10);
@@ -21,8 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves until the parent is gone.
 pub fn serve(role: &Value) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.expect("a runtime");
+    let runtime = bench::runtime();
     let adapter = raft_node::adapter(role);
     runtime.block_on(adapter.connect()).expect("the node joins its cluster");
     let own = raft_node::name("server", role);

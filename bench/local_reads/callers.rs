@@ -8,7 +8,7 @@ use std::{
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use super::bench::figures::count;
+use super::bench::figures::{count, percentile};
 
 /// After so many reads of one caller the others get a turn, since a read that need not wait never gives way.
 const IN_A_ROW: usize = 64;
@@ -53,6 +53,6 @@ where
 /// Rates and percentiles of so many times.
 pub fn slice(mut times: Vec<Duration>, length: Duration) -> Slice {
     times.sort_unstable();
-    let at = |hundredth: usize| times.get(times.len() * hundredth / 100).map_or(0.0, |time| time.as_secs_f64() * 1e6);
-    Slice { per_second: count(times.len()) / length.as_secs_f64(), p50_us: at(50), p99_us: at(99) }
+    let at = |thousandth| percentile(&times, thousandth).map_or(0.0, |time| time.as_secs_f64() * 1e6);
+    Slice { per_second: count(times.len()) / length.as_secs_f64(), p50_us: at(500), p99_us: at(990) }
 }

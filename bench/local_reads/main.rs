@@ -39,8 +39,7 @@ use std::process::ExitCode;
 use bench::{
     Options,
     child::{self, Child},
-    conditions::Conditions,
-    figures::{self, Figure, median},
+    figures::{Figure, median},
     raft_node,
 };
 use callers::Slice;
@@ -62,18 +61,7 @@ fn main() -> ExitCode {
         serve(&role);
         return ExitCode::SUCCESS;
     }
-    let options = match Options::read(&["--rooms", "--turns", "--seconds"]) {
-        Ok(options) => options,
-        Err(problem) => {
-            eprintln!("{problem}");
-            return ExitCode::from(2);
-        }
-    };
-    eprintln!("before: {}", Conditions::now());
-    let figures = measure(&options);
-    eprintln!("after:  {}", Conditions::now());
-    figures::print("local_reads", &figures, options.json);
-    ExitCode::SUCCESS
+    bench::run("local_reads", &["--rooms", "--turns", "--seconds"], measure)
 }
 
 fn measure(options: &Options) -> Vec<Figure> {
@@ -82,11 +70,10 @@ fn measure(options: &Options) -> Vec<Figure> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut nodes: Vec<Child> = raft_node::roles(3, folder.path()).iter().map(Child::start).collect();
     for node in &mut nodes {
-        node.order("ready");
-        node.answer();
+        node.ask("ready");
     }
-    let record = ask(&mut nodes[0], &json!({ "fill": rooms }));
-    ask(&mut nodes[2], &json!({ "until": rooms }));
+    let record = nodes[0].ask(json!({ "fill": rooms }));
+    nodes[2].ask(json!({ "until": rooms }));
     let mut redis = RedisReads::start(&record);
     let mut figures = Vec::new();
     for callers in [1, 64] {
@@ -95,7 +82,7 @@ fn measure(options: &Options) -> Vec<Figure> {
             // The first turn warms up and is not counted.
             for turn in 0..=turns {
                 let slices = (
-                    ask(&mut nodes[2], &json!({ "read": read, "callers": callers, "seconds": seconds })),
+                    nodes[2].ask(json!({ "read": read, "callers": callers, "seconds": seconds })),
                     redis.as_mut().map(|redis| redis.run(command, callers, seconds)),
                 );
                 if turn > 0 {
@@ -107,11 +94,6 @@ fn measure(options: &Options) -> Vec<Figure> {
         }
     }
     figures
-}
-
-fn ask(child: &mut Child, order: &Value) -> Value {
-    child.order(&order.to_string());
-    child.answer()
 }
 
 fn slice(answer: Value) -> Slice {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     bench::{
-        child,
+        self, child,
         game_server::{self, live_room},
         raft_node,
     },
@@ -25,8 +25,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Serves until the parent is gone.
 pub fn serve(role: &Value) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.expect("a runtime");
+    let runtime = bench::runtime();
     let adapter = raft_node::adapter(role);
     runtime.block_on(adapter.connect()).expect("the node joins its cluster");
     let node = Node { adapter, room_type: RoomType::new("arena").expect("a name"), role: role.clone() };

@@ -8,8 +8,10 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    ask,
-    bench::child::{self, Child},
+    bench::{
+        self,
+        child::{self, Child},
+    },
     callers::{self, Slice},
     redis_server::{self, RedisServer},
 };
@@ -39,14 +41,13 @@ impl RedisReads {
 
     /// Has so many callers send a command for so long.
     pub fn run(&mut self, command: &str, callers: usize, seconds: usize) -> Value {
-        ask(&mut self.callers, &json!({ "command": command, "callers": callers, "seconds": seconds }))
+        self.callers.ask(json!({ "command": command, "callers": callers, "seconds": seconds }))
     }
 }
 
 /// The callers: serves until the parent is gone.
 pub fn serve(role: &Value) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.expect("a runtime");
+    let runtime = bench::runtime();
     let client = redis::Client::open(role["redis"].as_str().expect("an address")).expect("an address");
     let connection = runtime.block_on(client.get_multiplexed_async_connection()).expect("a connection");
     child::serve(|command| {

@@ -20,9 +20,11 @@ use tokio::sync::oneshot;
 use super::{
     Slice,
     bench::{
+        self,
         child::{self, Child},
-        figures::count,
+        figures::{count, percentile},
         raft_node::{self, name},
+        share,
     },
 };
 
@@ -44,10 +46,7 @@ impl Servers {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut processes: Vec<Child> = raft_node::roles(3, folder.path()).iter().map(Child::start).collect();
-        let rooms = processes.iter_mut().map(|server| {
-            server.order("room");
-            server.answer().as_str().expect("a room's id").to_owned()
-        });
+        let rooms = processes.iter_mut().map(|server| server.ask("room").as_str().expect("a room's id").to_owned());
         Self { rooms: rooms.collect(), processes, _folder: folder }
     }
 
@@ -57,9 +56,8 @@ impl Servers {
         let began = Instant::now();
         let servers = self.processes.len();
         for (number, server) in self.processes.iter_mut().enumerate() {
-            let share = pairs / servers + usize::from(number < pairs % servers);
-            let order = json!({ "to": self.rooms[(number + 1) % servers], "pairs": share, "seconds": seconds });
-            server.order(&order.to_string());
+            let pairs = share(pairs, servers, number);
+            server.order(json!({ "to": self.rooms[(number + 1) % servers], "pairs": pairs, "seconds": seconds }));
         }
         let answers: Vec<Value> = self.processes.iter_mut().map(Child::answer).collect();
         let took = began.elapsed().as_secs_f64();
@@ -68,13 +66,13 @@ impl Servers {
         let times = answers.iter().flat_map(|answer| answer["times"].as_array().into_iter().flatten());
         let mut times: Vec<f64> = times.filter_map(Value::as_f64).collect();
         times.sort_by(f64::total_cmp);
-        let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
+        let at = |thousandth| percentile(&times, thousandth).unwrap_or_default();
         let after: f64 = self.processes.iter().map(Child::processor_time).sum();
         Slice {
             // There and back are two messages.
             per_second: 2.0 * count(times.len()) / took,
-            p50_ms: at(50),
-            p99_ms: at(99),
+            p50_ms: at(500),
+            p99_ms: at(990),
             servers_cores: (after - before) / took,
             callers_cores: None,
         }
@@ -120,8 +118,7 @@ impl Room for Island {
 
 /// Serves until the parent is gone.
 pub fn serve(role: &Value) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.expect("a runtime");
+    let runtime = bench::runtime();
     let awaited = Awaited::default();
     let server = runtime.block_on(start(role, Arc::clone(&awaited)));
     let (manager, mut own, mut number) = (server.manager().clone(), None, 0);

@@ -35,8 +35,7 @@ use std::process::ExitCode;
 
 use bench::{
     Options, child,
-    conditions::Conditions,
-    figures::{self, Figure, median},
+    figures::{Figure, median},
 };
 
 /// One talks alone, and many at once.
@@ -58,18 +57,13 @@ fn main() -> ExitCode {
         across::serve(&role);
         return ExitCode::SUCCESS;
     }
-    let options = match Options::read(&["--turns", "--seconds", "--connections"]) {
-        Ok(options) => options,
-        Err(problem) => {
-            eprintln!("{problem}");
-            return ExitCode::from(2);
-        }
-    };
+    bench::run("messages", &["--turns", "--seconds", "--connections"], measure)
+}
+
+fn measure(options: &Options) -> Vec<Figure> {
     let (turns, seconds) = (options.number("--turns", 3, 7), options.number("--seconds", 2, 5));
     let connections = options.number("--connections", 1_000, 1_000);
-    eprintln!("before: {}", Conditions::now());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.expect("a runtime");
+    let runtime = bench::runtime();
     let mut figures = Vec::new();
     // One cluster after the other, so that each has the machine for itself.
     let mut local: [Vec<Slice>; 2] = Default::default();
@@ -103,9 +97,7 @@ fn main() -> ExitCode {
         report(&mut figures, &format!("between servers, there and back/pairs={callers}"), slices, "messages/s");
     }
     figures.extend(runtime.block_on(memory::measure(connections)));
-    eprintln!("after:  {}", Conditions::now());
-    figures::print("messages", &figures, options.json);
-    ExitCode::SUCCESS
+    figures
 }
 
 /// Medians over the slices.

@@ -80,5 +80,5 @@ fn bound() -> UdpSocket {
 }
 
 fn at(times: &[Duration], thousandth: usize) -> f64 {
-    times.get(times.len() * thousandth / 1000).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
+    figures::percentile(times, thousandth).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
 }

@@ -27,9 +27,8 @@ use std::process::ExitCode;
 
 use bench::{
     Options, child,
-    conditions::Conditions,
     etcd::{self, Etcd},
-    figures::{self, Figure, median},
+    figures::{Figure, median},
 };
 use nodes::{Nodes, Work};
 use serde::Deserialize;
@@ -54,18 +53,7 @@ fn main() -> ExitCode {
         node::serve(&role);
         return ExitCode::SUCCESS;
     }
-    let options = match Options::read(&["--callers", "--turns", "--seconds"]) {
-        Ok(options) => options,
-        Err(problem) => {
-            eprintln!("{problem}");
-            return ExitCode::from(2);
-        }
-    };
-    eprintln!("before: {}", Conditions::now());
-    let figures = measure(&options);
-    eprintln!("after:  {}", Conditions::now());
-    figures::print("raft_commit", &figures, options.json);
-    ExitCode::SUCCESS
+    bench::run("raft_commit", &["--callers", "--turns", "--seconds"], measure)
 }
 
 fn measure(options: &Options) -> Vec<Figure> {

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{
     PAYLOAD_BYTES,
     bench::{
-        child,
+        self, child,
         game_server::{self, live_room},
         raft_node,
     },
@@ -23,8 +23,7 @@ use super::{
 
 /// Serves until the parent is gone.
 pub fn serve(role: &Value) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.expect("a runtime");
+    let runtime = bench::runtime();
     let node = runtime.block_on(Node::start(role));
     child::serve(|command| {
         let words: Vec<&str> = command.split(' ').collect();

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::{
     Slice,
-    bench::{child::Child, figures, raft_node},
+    bench::{child::Child, figures, raft_node, share},
 };
 
 /// What the callers do.
@@ -39,8 +39,7 @@ impl Nodes {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut nodes: Vec<Child> = raft_node::roles(count, folder.path()).iter().map(Child::start).collect();
         for node in &mut nodes {
-            node.order("ready");
-            node.answer();
+            node.ask("ready");
         }
         Self { nodes, _folder: folder }
     }
@@ -51,7 +50,7 @@ impl Nodes {
         let processor_time = |nodes: &[Child]| nodes.iter().map(Child::processor_time).sum::<f64>();
         let before = processor_time(&self.nodes);
         for (number, node) in self.nodes.iter_mut().enumerate() {
-            node.order(&format!("{work} {} {seconds}", callers / count + usize::from(number < callers % count)));
+            node.order(format!("{work} {} {seconds}", share(callers, count, number)));
         }
         let mut times: Vec<u64> = Vec::new();
         for node in &mut self.nodes {
@@ -65,9 +64,9 @@ impl Nodes {
 /// Rates and percentiles of times in microseconds.
 fn slice(mut times: Vec<u64>, seconds: usize) -> Slice {
     times.sort_unstable();
-    let at = |thousandth: usize| {
-        let place = times.len() * thousandth / 1000;
-        times.get(place).map_or(0.0, |time| Duration::from_micros(*time).as_secs_f64() * 1000.0)
+    let at = |thousandth| {
+        let time = figures::percentile(&times, thousandth);
+        time.map_or(0.0, |time| Duration::from_micros(time).as_secs_f64() * 1000.0)
     };
     let per_second = figures::count(times.len()) / figures::count(seconds);
     Slice { per_second, p50_ms: at(500), p99_ms: at(990), p999_ms: at(999), processor_us: 0.0 }

@@ -19,7 +19,6 @@ use std::{process::ExitCode, time::Instant};
 
 use bench::{
     Options, child,
-    conditions::Conditions,
     figures::{self, Figure, median},
 };
 use world::World;
@@ -35,16 +34,12 @@ const WORKS: [Work; 4] = [
 ];
 
 fn main() -> ExitCode {
-    let options = match Options::read(&["--turns"]) {
-        Ok(options) => options,
-        Err(problem) => {
-            eprintln!("{problem}");
-            return ExitCode::from(2);
-        }
-    };
+    bench::run("registry_apply", &["--turns"], measure)
+}
+
+fn measure(options: &Options) -> Vec<Figure> {
     let turns = options.number("--turns", 5, 15);
     let steps: &[usize] = if options.quick { &[10_000, 100_000] } else { &[10_000, 100_000, 1_000_000] };
-    eprintln!("before: {}", Conditions::now());
     let mut figures = Vec::new();
     let mut empty = World::with_rooms(0);
     for rooms in steps {
@@ -64,7 +59,5 @@ fn main() -> ExitCode {
         let each = figures::count(kilobytes) * 1024.0 / figures::count(*rooms);
         figures.push(Figure::alone(format!("memory of a room with one seat, rooms={rooms}"), each, "bytes"));
     }
-    eprintln!("after:  {}", Conditions::now());
-    figures::print("registry_apply", &figures, options.json);
-    ExitCode::SUCCESS
+    figures
 }

@@ -23,8 +23,7 @@ use std::{process::ExitCode, time::Instant};
 use bench::{
     Options,
     child::{self, Child},
-    conditions::Conditions,
-    figures::{self, Figure, count, maximum, median},
+    figures::{Figure, count, maximum, median},
     raft_node,
 };
 use folder::Sizes;
@@ -43,18 +42,7 @@ fn main() -> ExitCode {
         node::serve(&role);
         return ExitCode::SUCCESS;
     }
-    let options = match Options::read(&["--rounds", "--callers", "--restarts"]) {
-        Ok(options) => options,
-        Err(problem) => {
-            eprintln!("{problem}");
-            return ExitCode::from(2);
-        }
-    };
-    eprintln!("before: {}", Conditions::now());
-    let figures = measure(&options);
-    eprintln!("after:  {}", Conditions::now());
-    figures::print("snapshots", &figures, options.json);
-    ExitCode::SUCCESS
+    bench::run("snapshots", &["--rounds", "--callers", "--restarts"], measure)
 }
 
 /// The nodes, and where the data of the last of them are.
@@ -67,16 +55,16 @@ struct Cluster {
 fn measure(options: &Options) -> Vec<Figure> {
     let (rounds, callers) = (options.number("--rounds", 10, 120), options.number("--callers", 16, 16));
     let mut cluster = Cluster::start();
-    cluster.all(|number| json!({ "fill": ROOMS / 3 + usize::from(number < ROOMS % 3) }));
+    cluster.all(|number| json!({ "fill": bench::share(ROOMS, 3, number) }));
     let before = cluster.sizes();
     let mut figures = Vec::new();
     let (mut rates, mut quiet, mut busy) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=rounds {
-        quiet.push(ask(&mut cluster.nodes[0], &json!({ "join": callers, "ms": QUIET_MS })));
+        quiet.push(cluster.nodes[0].ask(json!({ "join": callers, "ms": QUIET_MS })));
         let began = Instant::now();
-        cluster.nodes[0].order(&json!({ "save": round, "join": callers }).to_string());
+        cluster.nodes[0].order(json!({ "save": round, "join": callers }));
         for node in &mut cluster.nodes[1..] {
-            node.order(&json!({ "save": round }).to_string());
+            node.order(json!({ "save": round }));
         }
         let answers: Vec<Value> = cluster.nodes.iter_mut().map(Child::answer).collect();
         rates.push(count(ROOMS * STATE_BYTES) / MEBIBYTE / began.elapsed().as_secs_f64());
@@ -109,7 +97,7 @@ fn measure(options: &Options) -> Vec<Figure> {
 fn restarts(cluster: &mut Cluster, version: usize, times: usize, figures: &mut Vec<Figure>) {
     let (mut clean, mut killed) = (Vec::new(), Vec::new());
     for _ in 0..times {
-        ask(&mut cluster.nodes[2], &json!("stop"));
+        cluster.nodes[2].ask(json!("stop"));
         clean.push(cluster.restart_last(version));
         killed.push(cluster.restart_last(version));
     }
@@ -134,7 +122,7 @@ impl Cluster {
     /// Gives each node an order of its own, and waits until all have done theirs.
     fn all(&mut self, order: impl Fn(usize) -> Value) {
         for (number, node) in self.nodes.iter_mut().enumerate() {
-            node.order(&order(number).to_string());
+            node.order(order(number));
         }
         for node in &mut self.nodes {
             node.answer();
@@ -151,13 +139,8 @@ impl Cluster {
         drop(self.nodes.pop());
         let began = Instant::now();
         let mut node = Child::start(&self.roles[2]);
-        ask(&mut node, &json!({ "has": version }));
+        node.ask(json!({ "has": version }));
         self.nodes.push(node);
         began.elapsed().as_secs_f64()
     }
-}
-
-fn ask(child: &mut Child, order: &Value) -> Value {
-    child.order(&order.to_string());
-    child.answer()
 }

@@ -21,7 +21,8 @@ use serde_json::{Value, json};
 use super::{
     STATE_BYTES,
     bench::{
-        child,
+        self, child,
+        figures::percentile,
         game_server::{self, live_room},
         raft_node,
     },
@@ -36,8 +37,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// Serves until the parent is gone.
 pub fn serve(role: &Value) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.expect("a runtime");
+    let runtime = bench::runtime();
     let adapter: Arc<dyn DistributedAdapter> = raft_node::adapter(role);
     runtime.block_on(adapter.connect()).expect("the node joins its cluster");
     let mut owner = None;
@@ -116,8 +116,8 @@ impl Owner {
         let (times, ()) = tokio::join!(joining, saving);
         let mut times: Vec<f64> = times.into_iter().flatten().collect();
         times.sort_by(f64::total_cmp);
-        let at = |hundredth: usize| times.get(times.len() * hundredth / 100);
-        json!({ "p50_ms": at(50), "p99_ms": at(99), "longest_ms": times.last() })
+        let at = |thousandth| percentile(&times, thousandth);
+        json!({ "p50_ms": at(500), "p99_ms": at(990), "longest_ms": times.last() })
     }
 
     async fn save(&self, version: u64) {

@@ -4,6 +4,7 @@
 //! parent, since its input ends then.
 
 use std::{
+    fmt,
     io::{self, BufRead, BufReader, Write},
     process::{Child as Process, ChildStdin, ChildStdout, Command, Stdio},
 };
@@ -58,7 +59,7 @@ impl Child {
     }
 
     /// Sends a command; the answer is to be taken by [`answer`](Self::answer).
-    pub fn order(&mut self, command: &str) {
+    pub fn order(&mut self, command: impl fmt::Display) {
         writeln!(self.orders, "{command}").expect("the child reads");
     }
 
@@ -68,6 +69,12 @@ impl Child {
         self.answers.read_line(&mut line).expect("the child answers");
         assert!(!line.is_empty(), "a child ended: see its words above");
         serde_json::from_str(&line).expect("the child writes JSON")
+    }
+
+    /// Sends a command and takes its answer.
+    pub fn ask(&mut self, command: impl fmt::Display) -> Value {
+        self.order(command);
+        self.answer()
     }
 
     /// Ends it by kill -9.

@@ -47,6 +47,11 @@ pub fn median(values: &[f64]) -> f64 {
     sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or_default()
 }
 
+/// The value of sorted ones that so many thousandths do not exceed; none where there is none.
+pub fn percentile<T: Copy>(sorted: &[T], thousandth: usize) -> Option<T> {
+    sorted.get(sorted.len() * thousandth / 1000).copied()
+}
+
 /// The greatest value; 0 where there is none.
 pub fn maximum(values: &[f64]) -> f64 {
     values.iter().copied().max_by(f64::total_cmp).unwrap_or_default()

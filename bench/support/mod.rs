@@ -1,6 +1,6 @@
 //! What every benchmark shares: its command line, the conditions that it ran under, its lines of output.
 #![allow(dead_code, reason = "each benchmark uses its own part of this module")]
-#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
 
 pub mod child;
 pub mod conditions;
@@ -9,6 +9,39 @@ pub mod figures;
 pub mod game_server;
 #[cfg(feature = "raft")]
 pub mod raft_node;
+
+use std::process::ExitCode;
+
+use tokio::runtime::{Builder, Runtime};
+
+use self::{conditions::Conditions, figures::Figure};
+
+/// A whole benchmark: reads the command line, measures between two looks at the machine, and prints the figures.
+/// `pairs` are its names that take a number.
+pub fn run(name: &str, pairs: &[&str], measure: impl FnOnce(&Options) -> Vec<Figure>) -> ExitCode {
+    let options = match Options::read(pairs) {
+        Ok(options) => options,
+        Err(problem) => {
+            eprintln!("{problem}");
+            return ExitCode::from(2);
+        }
+    };
+    eprintln!("before: {}", Conditions::now());
+    let figures = measure(&options);
+    eprintln!("after:  {}", Conditions::now());
+    figures::print(name, &figures, options.json);
+    ExitCode::SUCCESS
+}
+
+/// Two threads, as many as there are cores on the machine of the figures.
+pub fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}
+
+/// What one of several gets of a whole that is spread evenly over them.
+pub fn share(whole: usize, parts: usize, number: usize) -> usize {
+    whole / parts + usize::from(number < whole % parts)
+}
 
 /// The command line: `[PART] [--quick] [--json]` and pairs such as `--kills 20`; cargo's own `--bench` is taken too.
 #[derive(Debug)]
