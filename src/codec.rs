@@ -48,7 +48,15 @@ fn config() -> impl bincode::config::Config {
 /// [`CodecError::Unencodable`] where its `Serialize` fails.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
     // Counting first is cheaper than growing, and nothing is left over in what is kept.
-    let mut bytes = Vec::with_capacity(encoded_size(value)?);
+    encode_sized(value, encoded_size(value)?)
+}
+
+/// As [`encode`], for a value that is known to take so many bytes.
+///
+/// # Errors
+/// [`CodecError::Unencodable`] where its `Serialize` fails.
+pub fn encode_sized<T: Serialize>(value: &T, size: usize) -> Result<Vec<u8>, CodecError> {
+    let mut bytes = Vec::with_capacity(size);
     bytes.push(VERSION);
     bincode::serde::encode_into_std_write(value, &mut bytes, config())?;
     Ok(bytes)

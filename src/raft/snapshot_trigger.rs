@@ -47,8 +47,10 @@ async fn purge(raft: &Raft<TypeConfig, StateMachine>, spare: u64) -> Result<(), 
         let metrics = metrics.borrow_watched();
         (metrics.snapshot.map(|log_id| log_id.index), metrics.purged.map(|log_id| log_id.index))
     };
-    let upto = snapshot.map(|snapshot| snapshot.min(spare));
-    if upto > purged { raft.trigger().purge_log(upto.unwrap_or_default()).await } else { Ok(()) }
+    match snapshot.map(|snapshot| snapshot.min(spare)) {
+        Some(upto) if Some(upto) > purged => raft.trigger().purge_log(upto).await,
+        _ => Ok(()),
+    }
 }
 
 fn is_due(grown: u64, last_snapshot: u64, limit: u64) -> bool {

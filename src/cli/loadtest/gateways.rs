@@ -11,8 +11,7 @@ use crate::{
 /// The URLs of the gateways that were given, else of all servers that a node knows to be online.
 pub(super) fn find(arguments: &Arguments) -> Result<Vec<String>, Failure> {
     if !arguments.gateways.is_empty() {
-        let urls = arguments.gateways.iter().map(|gateway| address::url(gateway, false));
-        let urls: Result<Vec<String>, ClientError> = urls.collect();
+        let urls = urls(&arguments.gateways);
         return urls.map_err(|error| Failure::Configuration(format!("--gateway: {error}")));
     }
     let status = arguments.query.ask("/status")?;
@@ -23,10 +22,13 @@ pub(super) fn find(arguments: &Arguments) -> Result<Vec<String>, Failure> {
             "the node at {ops} knows no server that is online: give one with --gateway, or see roomraft status"
         )));
     }
-    let urls: Result<Vec<String>, ClientError> = gateways.iter().map(|gateway| address::url(gateway, false)).collect();
-    urls.map_err(|error| {
+    urls(&gateways).map_err(|error| {
         Failure::Fault(format!("a server's address in the answer of {}: {error}", arguments.query.ops))
     })
+}
+
+fn urls(gateways: &[String]) -> Result<Vec<String>, ClientError> {
+    gateways.iter().map(|gateway| address::url(gateway, false)).collect()
 }
 
 fn online(status: &Value) -> Vec<String> {

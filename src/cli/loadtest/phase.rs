@@ -11,7 +11,7 @@ use std::{
 use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{player::Player, tally::Tally, trouble::Trouble};
+use super::{TALKING, player::Player, tally::Tally, trouble::Trouble};
 use crate::{
     model::{Metadata, RoomType},
     protocol::{JoinQuery, JoinRoomInput},
@@ -61,7 +61,7 @@ pub(super) async fn messages(callers: Vec<Caller>, task: Arc<Task>) -> (Vec<Call
         .map(|mut caller| {
             let task = Arc::clone(&task);
             async move {
-                caller.players.truncate(2);
+                caller.players.truncate(TALKING);
                 if let Err(trouble) = caller.enter(&task).await {
                     task.tally.failed(&trouble);
                 }
