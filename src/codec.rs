@@ -4,7 +4,7 @@
 //! every decode. It is meant to be replaceable, since bincode 2 is no longer developed.
 //! Nothing here panics on bytes from outside.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 /// The version byte before each encoded value.
 const VERSION: u8 = 1;
@@ -72,15 +72,15 @@ pub fn encoded_size<T: Serialize>(value: &T) -> Result<usize, CodecError> {
     Ok(counter.bytes_written + 1)
 }
 
-/// Decodes one value that fills `bytes` wholly.
+/// Decodes one value that fills `bytes` wholly; it may borrow from them.
 ///
 /// # Errors
 /// Any [`CodecError`] but `Unencodable`; never panics.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
     match bytes {
         [] => Err(CodecError::Empty),
         [VERSION, rest @ ..] => {
-            let (value, read) = bincode::serde::decode_from_slice(rest, config())?;
+            let (value, read) = bincode::serde::borrow_decode_from_slice(rest, config())?;
             match rest.len() - read {
                 0 => Ok(value),
                 extra => Err(CodecError::Trailing { extra }),

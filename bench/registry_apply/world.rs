@@ -48,7 +48,7 @@ impl World {
         let mut replies = Vec::with_capacity(count);
         let began = Instant::now();
         for command in &commands {
-            replies.push(self.registry.apply(self.registry.last_index() + 1, command).reply);
+            replies.push(self.registry.apply(command).reply);
         }
         let took = began.elapsed();
         self.undo(replies);
@@ -84,7 +84,7 @@ impl World {
     }
 
     fn apply(&mut self, operation: Operation) -> Reply {
-        self.registry.apply(self.registry.last_index() + 1, &command(operation)).reply
+        self.registry.apply(&command(operation)).reply
     }
 
     fn server(&mut self, number: usize) -> ServerEpoch {

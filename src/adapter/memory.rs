@@ -79,7 +79,6 @@ struct Shared {
 #[derive(Debug)]
 struct Inner {
     registry: Registry,
-    index: u64,
     leases: LeaseTable,
     snapshots: BTreeMap<RoomId, Bytes>,
     hubs: BTreeMap<NodeId, EventHub>,
@@ -97,7 +96,6 @@ impl MemoryAdapter {
     pub fn new(options: MemoryOptions) -> Self {
         let inner = Inner {
             registry: Registry::default(),
-            index: 0,
             leases: LeaseTable::new(options.server_ttl),
             snapshots: BTreeMap::new(),
             hubs: BTreeMap::new(),
@@ -126,7 +124,7 @@ impl MemoryAdapter {
             let mut inner = shared.inner.lock();
             inner.handles += 1;
             // What happened before this handle was made is not in its ring.
-            hub.lag(Revision { index: inner.index, ordinal: u32::MAX });
+            hub.lag(Revision { index: inner.registry.last_index(), ordinal: u32::MAX });
             let node_id = NodeId(inner.handles);
             inner.hubs.insert(node_id, hub.clone());
             node_id
@@ -200,8 +198,7 @@ impl Shared {
 
 impl Inner {
     fn apply(&mut self, command: &Command) -> Reply {
-        self.index += 1;
-        let applied = self.registry.apply(self.index, command);
+        let applied = self.registry.apply(command);
         for change in applied.changes {
             match change {
                 Change::SnapshotSaved { room_id, bytes, .. } => drop(self.snapshots.insert(room_id, bytes)),

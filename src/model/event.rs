@@ -10,7 +10,7 @@ use super::{PlayerId, RoomId, ServerId};
 /// The place of a registry event in the order that all servers share.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Revision {
-    /// The log index of the command that made it.
+    /// The index of the command that made it: commands are counted, from 1.
     pub index: u64,
     /// Its place among that command's events, from 0.
     pub ordinal: u32,

@@ -133,7 +133,8 @@ macro_rules! number_id {
 }
 
 number_id!(
-    /// What granted a registration or an ownership: the log index on raft, a counter on memory.
+    /// What granted a registration or an ownership: the command's index, as the registry counts them; on Redis a
+    /// counter of its own.
     ///
     /// It only grows. Every later write of that owner names it, and a write with an older one is fenced.
     Epoch

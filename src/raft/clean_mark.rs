@@ -88,7 +88,7 @@ mod tests {
     fn a_registry_that_lacks_a_record_is_another_one() {
         let mut registry = Registry::default();
         let operation = Operation::AcquireLock { key: "key".to_owned(), ttl_ms: 1000 };
-        registry.apply(1, &Command { time_ms: 5, origin: None, operation });
+        registry.apply(&Command { time_ms: 5, origin: None, operation });
         let without = registry.records().filter(|record| record.kind != RecordKind::Lock);
         let without = Registry::restore(without).expect("the rest fits together");
         assert_ne!(CleanMark::of(None, &registry), CleanMark::of(None, &without));

@@ -156,7 +156,7 @@ impl RaftFront {
                     Lead::Other(leader) => {
                         let asked = front.shared.route.ask(leader, ApplicationRequest::Heartbeat(server)).await?;
                         match asked {
-                            ApplicationResponse::Replies(mut replies) if replies.len() == 1 => replies.remove(0),
+                            ApplicationResponse::Replies(mut replies) if replies.len() == 1 => Ok(replies.remove(0)),
                             other => Err(refusal_of(other)),
                         }
                     }
@@ -255,6 +255,13 @@ fn letter(event: &DistributedEvent) -> AdapterResult<Vec<u8>> {
     Ok(letter)
 }
 
+fn answer(outcome: Result<Vec<Reply>, ApplicationRefusal>) -> ApplicationResponse {
+    match outcome {
+        Ok(replies) => ApplicationResponse::Replies(replies),
+        Err(refusal) => ApplicationResponse::Refused(refusal),
+    }
+}
+
 /// Serves what other nodes ask of this one. It holds no handle of the node, which holds it.
 #[derive(Debug)]
 struct Desk {
@@ -269,21 +276,18 @@ struct Desk {
 impl PeerHandler for Desk {
     async fn handle(&self, _: NodeNumber, request: ApplicationRequest) -> ApplicationResponse {
         match request {
-            ApplicationRequest::Forward(proposals) => {
+            ApplicationRequest::Forward(batch) => {
                 // Who asked does not wait any longer either.
-                match timeout(self.answer_max, self.leader.propose_for_another(proposals)).await {
-                    Ok(replies) => ApplicationResponse::Replies(replies),
-                    Err(_) => {
-                        ApplicationResponse::Refused(ApplicationRefusal::Unknown("no quorum answered".to_owned()))
-                    }
-                }
+                let proposed = timeout(self.answer_max, self.leader.propose_for_another(batch)).await;
+                let silence = || Err(ApplicationRefusal::Unknown("no quorum answered".to_owned()));
+                answer(proposed.unwrap_or_else(|_| silence()))
             }
             ApplicationRequest::ReadIndex => match self.leader.confirm().await {
                 Ok(log_id) => ApplicationResponse::ReadIndex(ReadIndex::new(log_id)),
                 Err(refusal) => ApplicationResponse::Refused(refusal),
             },
             ApplicationRequest::Heartbeat(server) => {
-                ApplicationResponse::Replies(vec![self.leases.heartbeat(&server).await])
+                answer(self.leases.heartbeat(&server).await.map(|reply| vec![reply]))
             }
             ApplicationRequest::LastHeartbeats => {
                 ApplicationResponse::LastHeartbeats(self.leases.seen().into_iter().collect())

@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use super::{
-    ApplicationRefusal, RaftHandle, SharedRegistry, cluster_clock::ClusterClock, proposal::Proposal, rounds::Rounds,
-    types::LogId,
+    ApplicationRefusal, RaftHandle, SharedRegistry, batch::Batch, cluster_clock::ClusterClock, proposal::Proposal,
+    rounds::Rounds, types::LogId,
 };
 use crate::{
     clock::Clock,
@@ -49,33 +49,22 @@ impl Leader {
         self.clock.lock().now_ms(applied_ms, self.source.boot(), self.source.wall_ms())
     }
 
-    /// Has what is proposed committed and applied, in this order, and gives the outcome of each.
-    pub(super) async fn propose(&self, proposals: Vec<Proposal>) -> Vec<Result<Reply, ApplicationRefusal>> {
-        let (count, time_ms) = (proposals.len(), self.now_ms());
+    /// Has commands committed and applied and gives the reply to each, in order.
+    pub(super) async fn propose(&self, batch: Batch) -> Result<Vec<Reply>, ApplicationRefusal> {
         if self.is_cut_off() {
-            let refusal = ApplicationRefusal::NotReady("no quorum answers".to_owned());
-            return vec![Err(refusal); count];
+            return Err(ApplicationRefusal::NotReady("no quorum answers".to_owned()));
         }
-        let stamped = proposals.into_iter().map(|proposal| proposal.at(time_ms));
-        let mut outcomes = Vec::with_capacity(count);
-        match self.raft.client_write_many(stamped).await {
-            Err(fatal) => outcomes.push(Err(ApplicationRefusal::NotReady(fatal.to_string()))),
-            Ok(mut results) => {
-                while let Some(result) = results.next().await {
-                    outcomes.push(match result {
-                        Ok(Ok(written)) => Ok(written.response),
-                        Ok(Err(ClientWriteError::ForwardToLeader(forward))) => {
-                            Err(ApplicationRefusal::NotLeader { leader: forward.leader_id })
-                        }
-                        Ok(Err(error)) => Err(ApplicationRefusal::Unknown(error.to_string())),
-                        Err(fatal) => Err(ApplicationRefusal::Unknown(fatal.to_string())),
-                    });
-                }
+        let proposed = self.raft.client_write_many([batch.at(self.now_ms())]).await;
+        let mut results = proposed.map_err(|fatal| ApplicationRefusal::NotReady(fatal.to_string()))?;
+        match results.next().await {
+            Some(Ok(Ok(written))) => Ok(written.response),
+            Some(Ok(Err(ClientWriteError::ForwardToLeader(forward)))) => {
+                Err(ApplicationRefusal::NotLeader { leader: forward.leader_id })
             }
+            Some(Ok(Err(error))) => Err(ApplicationRefusal::Unknown(error.to_string())),
+            Some(Err(fatal)) => Err(ApplicationRefusal::Unknown(fatal.to_string())),
+            None => Err(ApplicationRefusal::Unknown("consensus gave no answer".to_owned())),
         }
-        let missing = || Err(ApplicationRefusal::Unknown("consensus gave no answer".to_owned()));
-        outcomes.resize_with(count, missing);
-        outcomes
     }
 
     /// Whether a quorum has been silent for long. What is proposed then would only wait in the log, again at each
@@ -93,20 +82,19 @@ impl Leader {
 
     /// As [`propose`](Self::propose), for another node: an operation that this one could not apply never gets into the
     /// log.
-    pub(super) async fn propose_for_another(&self, proposals: Vec<Proposal>) -> Vec<Result<Reply, ApplicationRefusal>> {
-        if let Some(error) = proposals.iter().find_map(|proposal| proposal.command().err()) {
-            let refusal = ApplicationRefusal::NotReady(format!("it does not know an operation ({error}): update it"));
-            return vec![Err(refusal); proposals.len()];
+    pub(super) async fn propose_for_another(&self, batch: Batch) -> Result<Vec<Reply>, ApplicationRefusal> {
+        if let Err(error) = batch.commands() {
+            let problem = format!("it does not know an operation ({error}): update it");
+            return Err(ApplicationRefusal::NotReady(problem));
         }
-        self.propose(proposals).await
+        self.propose(batch).await
     }
 
     /// The cluster's own bookkeeping, which is harmless twice.
-    pub(super) async fn keep_books(&self, operations: Vec<Operation>) -> Vec<Result<Reply, ApplicationRefusal>> {
-        match operations.iter().map(Proposal::new).collect::<Result<Vec<_>, _>>() {
-            Ok(proposals) => self.propose(proposals).await,
-            Err(error) => vec![Err(ApplicationRefusal::NotReady(error.to_string())); operations.len()],
-        }
+    pub(super) async fn keep_books(&self, operations: Vec<Operation>) -> Result<Vec<Reply>, ApplicationRefusal> {
+        let proposals = operations.iter().map(Proposal::new).collect::<Result<Vec<_>, _>>();
+        let batch = proposals.and_then(|proposals| Batch::new(&proposals));
+        self.propose(batch.map_err(|error| ApplicationRefusal::NotReady(error.to_string()))?).await
     }
 
     /// A round that begins after this call confirms that this node leads; what was committed before it began is

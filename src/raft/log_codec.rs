@@ -186,7 +186,10 @@ mod tests {
     use codeq::{Decode, Encode};
 
     use super::*;
-    use crate::{raft::Proposal, registry::Operation};
+    use crate::{
+        raft::{Batch, Proposal},
+        registry::Operation,
+    };
 
     fn encoded<T: Encode>(value: &T) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -196,8 +199,9 @@ mod tests {
 
     #[test]
     fn no_garbled_byte_of_an_entry_looks_like_a_torn_tail() {
-        let proposal = Proposal::new(&Operation::Tick).expect("plain data").at(70_000);
-        let bytes = encoded(&StoredPayload::new(EntryPayload::Normal(proposal)).expect("encodes"));
+        let tick = Proposal::new(&Operation::Tick).expect("plain data");
+        let batch = Batch::new([&tick]).expect("plain data").at(70_000);
+        let bytes = encoded(&StoredPayload::new(EntryPayload::Normal(batch)).expect("encodes"));
         for position in 0..9 {
             for bit in 0..8 {
                 let mut garbled = bytes.clone();

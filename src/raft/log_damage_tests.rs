@@ -16,7 +16,7 @@ use openraft::{
 use super::{Entry, EntryPayload, LogId, LogStore, StorageError, TypeConfig, Vote};
 use crate::{
     model::{Epoch, RoomEpoch, RoomId},
-    raft::Proposal,
+    raft::{Batch, Proposal},
     registry::Operation,
 };
 
@@ -30,8 +30,9 @@ fn entry(index: u64) -> Entry {
     let room = RoomEpoch { room_id: RoomId::new("arena-1").expect("an id"), epoch: Epoch(3) };
     let bytes = Bytes::from(vec![b'x'; 5 + usize::try_from(index % 40).expect("small")]);
     let operation = Operation::SaveSnapshot { room, version: index, bytes, ttl_ms: 0 };
-    let proposal = Proposal::new(&operation).expect("plain data").at(1_000 + index);
-    Entry { log_id: LogId { leader_id: LEADER, index }, payload: EntryPayload::Normal(proposal) }
+    let proposal = Proposal::new(&operation).expect("plain data");
+    let batch = Batch::new([&proposal]).expect("plain data").at(1_000 + index);
+    Entry { log_id: LogId { leader_id: LEADER, index }, payload: EntryPayload::Normal(batch) }
 }
 
 async fn append(log: &mut LogStore, entries: Vec<Entry>) {

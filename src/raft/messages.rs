@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    batch::Batch,
     bootstrap::{JoinAnswer, JoinRequest, PledgeAnswer, PledgeRequest, Presence},
-    proposal::Proposal,
     types::NodeNumber,
     wire::{SnapshotFrame, TransferAnswer, TransferFrame, VoteAnswer, VoteFrame, WireLogId},
 };
@@ -68,8 +68,8 @@ pub(super) enum PeerResponse {
 /// A request of what runs on top of consensus, served by whoever the node was given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ApplicationRequest {
-    /// Propose these commands, in this order. Answered by `Replies`.
-    Forward(Vec<Proposal>),
+    /// Propose these commands. Answered by `Replies`, one to each.
+    Forward(Batch),
     /// Up to where must a read be applied that begins now? Answered by `ReadIndex`.
     ReadIndex,
     /// A server is alive. Answered by `Replies` with one reply, once the leader is known to lead still.
@@ -84,7 +84,7 @@ pub enum ApplicationRequest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ApplicationResponse {
     /// One reply for each command, in order.
-    Replies(Vec<Result<Reply, ApplicationRefusal>>),
+    Replies(Vec<Reply>),
     /// A read that began before this request came sees everything once this much is applied.
     ReadIndex(ReadIndex),
     /// It is done.

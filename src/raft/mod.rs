@@ -4,6 +4,7 @@
 //! openraft's.
 
 mod append_stream;
+mod batch;
 mod bootstrap;
 mod clean_mark;
 mod cluster_clock;
@@ -52,6 +53,7 @@ mod types;
 mod wire;
 mod write_behind;
 
+pub use batch::Batch;
 pub use bootstrap::BootstrapError;
 pub use config::{RaftConfig, RaftConfigError, RaftTiming, SnapshotLimits};
 pub use front::{FrontTimes, RaftFront};

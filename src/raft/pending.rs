@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::{model::RoomId, registry::Change};
 
-/// A room's snapshot: the room and the log index that wrote it.
+/// A room's snapshot: the room and the index of the command that wrote it.
 pub(super) type RoomBytesKey = (RoomId, u64);
 /// Snapshots of rooms in memory.
 pub(super) type RoomBytesMap = Arc<BTreeMap<RoomBytesKey, Bytes>>;

@@ -4,7 +4,7 @@
 //! callers ── queue ──▶ up to 4 frames under way, each retried until all of it is answered
 //! ```
 //! Every command gets a number, the same at each retry, so that the registry runs it once however
-//! often it arrives. Concurrent commands share a frame. A command whose caller has given up is not
+//! often it arrives. Concurrent commands share a frame, and as a batch an entry of the log. A command whose caller has given up is not
 //! sent any more; whether it was done is then unknown.
 
 use std::{
@@ -22,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{ApplicationRefusal, proposal::Proposal, route::Route};
+use super::{ApplicationRefusal, batch::Batch, proposal::Proposal, route::Route};
 use crate::{
     adapter::{AdapterError, AdapterResult},
     registry::{Operation, Origin, ProposerId, Rejection, Reply, SNAPSHOT_BYTES_MAX},
@@ -30,8 +30,8 @@ use crate::{
 
 /// How many frames are under way at once.
 const FRAMES_MAX: usize = 4;
-/// How many commands a frame holds at most.
-const FRAME_COMMANDS_MAX: usize = 1024;
+/// How many commands a frame holds at most: nobody reads the registry while they are applied.
+const FRAME_COMMANDS_MAX: usize = 256;
 /// A frame is full once it holds so many bytes.
 const FRAME_BYTES: usize = 1024 * 1024;
 /// The largest command in bytes: the largest snapshot of a room with all that goes with it. A larger one would not fit
@@ -57,10 +57,10 @@ struct Waiting {
     sent: Arc<AtomicBool>,
 }
 
-/// An operation with its number.
+/// An operation with its number, which its proposal holds too.
 #[derive(Debug)]
 struct Numbered {
-    origin: Origin,
+    serial: u64,
     waiting: Waiting,
 }
 
@@ -150,7 +150,7 @@ impl Queue {
     fn next_frame(&mut self) -> Vec<Numbered> {
         let (mut frame, mut bytes) = (Vec::new(), 0);
         while frame.len() < FRAME_COMMANDS_MAX && bytes < FRAME_BYTES {
-            let Some(waiting) = self.waiting.pop_front() else { break };
+            let Some(mut waiting) = self.waiting.pop_front() else { break };
             if waiting.answer.is_closed() {
                 continue;
             }
@@ -159,7 +159,8 @@ impl Queue {
             self.next_serial += 1;
             self.unsettled.insert(serial);
             let settled_below = self.unsettled.first().copied().unwrap_or(serial);
-            frame.push(Numbered { origin: Origin { proposer: self.id, serial, settled_below }, waiting });
+            waiting.proposal = waiting.proposal.by(Origin { proposer: self.id, serial, settled_below });
+            frame.push(Numbered { serial, waiting });
         }
         frame
     }
@@ -187,7 +188,7 @@ fn prune(waiting: &mut VecDeque<Waiting>, at: usize) -> usize {
 
 /// Gets a frame to the leader, again and again, until each command is answered or given up; gives their numbers.
 async fn deliver(route: Arc<Route>, frame: Vec<Numbered>) -> Vec<u64> {
-    let serials = frame.iter().map(|numbered| numbered.origin.serial).collect();
+    let serials = frame.iter().map(|numbered| numbered.serial).collect();
     let mut unanswered = frame;
     loop {
         unanswered.retain(|numbered| !numbered.waiting.answer.is_closed());
@@ -198,28 +199,28 @@ async fn deliver(route: Arc<Route>, frame: Vec<Numbered>) -> Vec<u64> {
         // try ended without one.
         let before: Vec<bool> =
             unanswered.iter().map(|numbered| numbered.waiting.sent.swap(true, Ordering::Relaxed)).collect();
-        let proposals = unanswered.iter().map(Numbered::proposal).collect();
-        let outcomes = route.propose(proposals).await;
-        let tried = std::mem::take(&mut unanswered);
-        for ((numbered, outcome), before) in tried.into_iter().zip(outcomes).zip(before) {
-            match outcome {
-                Ok(reply) => drop(numbered.waiting.answer.send(reply)),
-                Err(refusal) => {
-                    let unknown = matches!(refusal, ApplicationRefusal::Unknown(_));
-                    numbered.waiting.sent.store(before || unknown, Ordering::Relaxed);
-                    unanswered.push(numbered);
+        let batch = Batch::new(unanswered.iter().map(|numbered| &numbered.waiting.proposal));
+        let outcome = match batch {
+            Ok(batch) => route.propose(batch).await,
+            Err(error) => Err(ApplicationRefusal::NotReady(error.to_string())),
+        };
+        match outcome {
+            Ok(replies) if replies.len() == unanswered.len() => {
+                for (numbered, reply) in unanswered.into_iter().zip(replies) {
+                    // Where the caller has given up, it does not want to know.
+                    let _ = numbered.waiting.answer.send(reply);
+                }
+                return serials;
+            }
+            // An answer to another question says nothing of this one.
+            Ok(_) | Err(ApplicationRefusal::Unknown(_)) => {}
+            Err(_) => {
+                for (numbered, before) in unanswered.iter().zip(before) {
+                    numbered.waiting.sent.store(before, Ordering::Relaxed);
                 }
             }
         }
-        if !unanswered.is_empty() {
-            route.back_off().await;
-        }
-    }
-}
-
-impl Numbered {
-    fn proposal(&self) -> Proposal {
-        self.waiting.proposal.clone().by(self.origin)
+        route.back_off().await;
     }
 }
 

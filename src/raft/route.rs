@@ -7,8 +7,8 @@ use rand::Rng;
 use tokio::time::sleep;
 
 use super::{
-    ApplicationRefusal, ApplicationRequest, ApplicationResponse, AskError, RaftNode, leader::Leader,
-    proposal::Proposal, types::NodeNumber,
+    ApplicationRefusal, ApplicationRequest, ApplicationResponse, AskError, RaftNode, batch::Batch, leader::Leader,
+    types::NodeNumber,
 };
 use crate::registry::Reply;
 
@@ -38,19 +38,16 @@ impl Route {
         }
     }
 
-    /// Gets proposals to the leader; gives an outcome for each.
-    pub(super) async fn propose(&self, proposals: Vec<Proposal>) -> Vec<Result<Reply, ApplicationRefusal>> {
-        let count = proposals.len();
-        let refusal = match self.lead() {
-            Lead::Own => return self.leader.propose(proposals).await,
-            Lead::Nobody => ApplicationRefusal::NotLeader { leader: None },
-            Lead::Other(leader) => match self.ask(leader, ApplicationRequest::Forward(proposals)).await {
-                Ok(ApplicationResponse::Replies(replies)) if replies.len() == count => return replies,
-                Ok(other) => refusal_of(other),
-                Err(refusal) => refusal,
+    /// Gets commands to the leader; gives a reply to each, or why there is none to any.
+    pub(super) async fn propose(&self, batch: Batch) -> Result<Vec<Reply>, ApplicationRefusal> {
+        match self.lead() {
+            Lead::Own => self.leader.propose(batch).await,
+            Lead::Nobody => Err(ApplicationRefusal::NotLeader { leader: None }),
+            Lead::Other(leader) => match self.ask(leader, ApplicationRequest::Forward(batch)).await? {
+                ApplicationResponse::Replies(replies) => Ok(replies),
+                other => Err(refusal_of(other)),
             },
-        };
-        vec![Err(refusal); count]
+        }
     }
 
     /// Asks another node as long as it leads.

@@ -35,6 +35,15 @@ pub(super) struct Core {
     closed: bool,
 }
 
+/// What came of one entry.
+#[derive(Debug, Default)]
+pub(super) struct EntryApplied {
+    /// One for each of its commands.
+    pub(super) replies: Vec<Reply>,
+    pub(super) changes: Vec<Change>,
+    pub(super) events: Vec<DistributedEvent>,
+}
+
 /// What one write to the store is about, and what to read it from.
 #[derive(Debug)]
 pub(super) struct Unwritten {
@@ -124,13 +133,13 @@ impl SharedRegistry {
         Err(io::Error::new(io::ErrorKind::InvalidData, format!("the snapshot of room {room_id} is missing")))
     }
 
-    /// Applies one entry: `change` does it and says what has changed.
+    /// Applies one entry, as a whole: `change` does it and says what has changed.
     pub(super) fn apply(
         &self,
         log_id: LogId,
-        change: impl FnOnce(&mut Core) -> (Reply, Vec<Change>, Vec<DistributedEvent>),
-    ) -> io::Result<Reply> {
-        let (reply, events, wake) = {
+        change: impl FnOnce(&mut Core) -> EntryApplied,
+    ) -> io::Result<Vec<Reply>> {
+        let (replies, events, wake) = {
             let mut core = self.core.write();
             if let Some(failure) = &core.failure {
                 return Err(io::Error::other(failure.clone()));
@@ -138,15 +147,15 @@ impl SharedRegistry {
             if core.closed {
                 return Err(io::Error::other("the state machine is closed"));
             }
-            let (reply, changes, events) = change(&mut core);
+            let EntryApplied { replies, changes, events } = change(&mut core);
             core.applied.last_applied = Some(log_id);
-            (reply, events, core.pending.note(changes))
+            (replies, events, core.pending.note(changes))
         };
         self.events.publish(events);
         if wake {
             self.wake_writer();
         }
-        Ok(reply)
+        Ok(replies)
     }
 
     pub(super) fn applied(&self) -> AppliedState {

@@ -38,7 +38,7 @@ pub(super) enum SnapshotItem {
     /// The snapshot of a room.
     RoomBytes {
         room_id: RoomId,
-        /// The log index that wrote it.
+        /// The index of the command that wrote it.
         index: u64,
         bytes: Bytes,
     },

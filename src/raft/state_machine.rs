@@ -1,7 +1,7 @@
 //! What committed entries do: they are applied to the registry, nothing else is.
 //!
-//! One `Applied` feeds everything: the reply goes to the caller, the changes to the store behind,
-//! the events to the subscribers. The state machine decides nothing of its own.
+//! What came of an entry feeds everything: the replies go to the callers, the changes to the store
+//! behind, the events to the subscribers. The state machine decides nothing of its own.
 
 use std::{
     fs::File,
@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use super::{
     pending::RoomBytesMap,
     restore::{fill, new_store},
-    shared_registry::SharedRegistry,
+    shared_registry::{EntryApplied, SharedRegistry},
     snapshot::{SnapshotFolder, SnapshotItem, SnapshotWriter},
     snapshot_file::SnapshotFile,
     store::{AppliedState, Store},
@@ -29,7 +29,7 @@ use super::{
 use crate::{
     codec::CodecError,
     model::RoomQuery,
-    registry::{Registry, Reply},
+    registry::{Applied, Command, Registry},
 };
 
 /// The state machine of a node. Cheap to clone: its clones are the same one.
@@ -78,6 +78,17 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
+fn apply_all(registry: &mut Registry, commands: &[Command]) -> EntryApplied {
+    let mut all = EntryApplied::default();
+    for command in commands {
+        let Applied { reply, changes, events } = registry.apply(command);
+        all.replies.push(reply);
+        all.changes.extend(changes);
+        all.events.extend(events);
+    }
+    all
+}
+
 fn unknown_operation(log_id: LogId, error: &CodecError) -> io::Error {
     let problem =
         format!("entry {} of the log cannot be applied ({error}): run the other nodes' version", log_id.index);
@@ -100,22 +111,19 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         while let Some(item) = entries.next().await {
             let (entry, responder) = item?;
             let log_id = entry.log_id;
-            let reply = match entry.payload {
-                EntryPayload::Normal(proposal) => {
-                    let command = proposal.command().map_err(|error| unknown_operation(log_id, &error))?;
-                    self.registry.apply(log_id, |core| {
-                        let applied = core.registry.apply(log_id.index, &command);
-                        (applied.reply, applied.changes, applied.events)
-                    })?
+            let replies = match entry.payload {
+                EntryPayload::Normal(batch) => {
+                    let commands = batch.commands().map_err(|error| unknown_operation(log_id, &error))?;
+                    self.registry.apply(log_id, |core| apply_all(&mut core.registry, &commands))?
                 }
                 EntryPayload::Membership(membership) => self.registry.apply(log_id, |core| {
                     core.applied.membership = StoredMembership::new(Some(log_id), membership);
-                    (Reply::Done, Vec::new(), Vec::new())
+                    EntryApplied::default()
                 })?,
-                EntryPayload::Blank => self.registry.apply(log_id, |_| (Reply::Done, Vec::new(), Vec::new()))?,
+                EntryPayload::Blank => self.registry.apply(log_id, |_| EntryApplied::default())?,
             };
             if let Some(responder) = responder {
-                responder.send(reply);
+                responder.send(replies);
             }
         }
         Ok(())

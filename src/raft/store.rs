@@ -118,7 +118,7 @@ impl Store {
         self.with(|database| database.apply_batch(batch.batch).map_err(sled_error))
     }
 
-    /// The snapshot of a room that a log index wrote.
+    /// The snapshot of a room that the command of this index wrote.
     pub(super) fn room_bytes(&self, room_id: &RoomId, index: u64) -> io::Result<Option<Bytes>> {
         let key = room_bytes_key(room_id, index);
         let value = self.with(|database| database.get(&key).map_err(sled_error))?;

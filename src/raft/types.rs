@@ -1,6 +1,6 @@
 //! The types that consensus is instantiated with.
 //!
-//! What is replicated is a registry's command as a [`Proposal`]; what comes back is its [`Reply`]. A Raft member
+//! What is replicated is a [`Batch`] of the registry's commands; what comes back is a [`Reply`] to each. A Raft member
 //! is named by a random number and carries its address and the name of its server, so that the
 //! membership itself tells every node where its peers are.
 
@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::proposal::Proposal;
+use super::batch::Batch;
 use crate::registry::Reply;
 
 /// The number of a Raft member, as openraft wants it; [`crate::model::NodeId`] elsewhere.
@@ -32,8 +32,8 @@ impl fmt::Display for Member {
 openraft::declare_raft_types!(
     /// The types of this crate's Raft group.
     pub TypeConfig:
-        D = Proposal,
-        R = Reply,
+        D = Batch,
+        R = Vec<Reply>,
         NodeId = NodeNumber,
         Node = Member,
 );

@@ -14,7 +14,7 @@ use openraft::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::proposal::Proposal;
+use super::batch::Batch;
 use super::types::{Entry, EntryPayload, LogId, Member, NodeNumber, SnapshotMeta, StoredMembership, TypeConfig, Vote};
 
 /// A vote.
@@ -95,7 +95,7 @@ struct WireEntry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum WirePayload {
     Blank,
-    Command(Proposal),
+    Commands(Batch),
     Membership(WireMembership),
 }
 
@@ -103,7 +103,7 @@ impl From<Entry> for WireEntry {
     fn from(entry: Entry) -> Self {
         let payload = match entry.payload {
             EntryPayload::Blank => WirePayload::Blank,
-            EntryPayload::Normal(proposal) => WirePayload::Command(proposal),
+            EntryPayload::Normal(batch) => WirePayload::Commands(batch),
             EntryPayload::Membership(membership) => WirePayload::Membership((&membership).into()),
         };
         Self { id: entry.log_id.into(), payload }
@@ -114,7 +114,7 @@ impl WireEntry {
     fn into_entry(self) -> Option<Entry> {
         let payload = match self.payload {
             WirePayload::Blank => EntryPayload::Blank,
-            WirePayload::Command(proposal) => EntryPayload::Normal(proposal),
+            WirePayload::Commands(batch) => EntryPayload::Normal(batch),
             WirePayload::Membership(membership) => EntryPayload::Membership(membership.into_membership()?),
         };
         Some(Entry { log_id: self.id.into(), payload })
@@ -327,7 +327,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
-    use crate::{codec, registry::Operation};
+    use crate::{codec, raft::Proposal, registry::Operation};
 
     fn member(name: &str) -> Member {
         Member { addr: format!("{name}:7400"), server_id: name.to_owned() }
@@ -345,14 +345,15 @@ mod tests {
 
     #[test]
     fn entries_survive_the_wire() {
-        let command = Proposal::new(&Operation::Tick).expect("plain data").at(5);
+        let tick = Proposal::new(&Operation::Tick).expect("plain data");
+        let batch = Batch::new([&tick]).expect("plain data").at(5);
         let entry = |index, payload| Entry { log_id: log_id(index), payload };
         let request = AppendEntriesRequest::<TypeConfig> {
             vote: Vote { leader_id: LeaderId { term: 3, node_id: 9 }, committed: true },
             prev_log_id: Some(log_id(6)),
             entries: vec![
                 entry(7, EntryPayload::Blank),
-                entry(8, EntryPayload::Normal(command)),
+                entry(8, EntryPayload::Normal(batch)),
                 entry(9, EntryPayload::Membership(membership())),
             ],
             leader_commit: None,

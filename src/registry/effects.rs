@@ -33,7 +33,7 @@ impl Refusal {
 /// Changes and events as they pile up.
 #[derive(Debug)]
 pub(super) struct Effects {
-    /// The log index of the command: the epoch or token of whatever it grants.
+    /// The index of the command: the epoch or token of whatever it grants.
     pub(super) index: u64,
     /// Cluster time of the command.
     pub(super) now_ms: u64,

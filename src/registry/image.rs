@@ -23,7 +23,7 @@ use crate::{
 /// What a record describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum RecordKind {
-    /// Cluster time and the newest log index; one record, with an empty key.
+    /// Cluster time and the newest command's index; one record, with an empty key.
     Header,
     /// A server, by its id.
     Server,

@@ -79,13 +79,12 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Applies one command. `index` is its place in the log, larger at each command, and becomes
-    /// the epoch or token of whatever the command grants.
-    pub fn apply(&mut self, index: u64, command: &Command) -> Applied {
-        debug_assert!(index > self.last_index, "log index {index} comes after {}", self.last_index);
-        self.last_index = index;
+    /// Applies one command. Commands are counted, from 1: a command's index becomes the epoch or token of whatever it
+    /// grants.
+    pub fn apply(&mut self, command: &Command) -> Applied {
+        self.last_index += 1;
         self.now_ms = self.now_ms.max(command.time_ms);
-        let mut effects = Effects::new(index, self.now_ms);
+        let mut effects = Effects::new(self.last_index, self.now_ms);
         self.expire_due(&mut effects);
         let reply = match command.origin {
             Some(origin) => self.run_once(&mut effects, origin, &command.operation),

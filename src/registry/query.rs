@@ -14,7 +14,7 @@ impl Registry {
         self.now_ms
     }
 
-    /// The log index of the newest command; 0 before the first.
+    /// The index of the newest command, which is how many were applied; 0 before the first.
     pub fn last_index(&self) -> u64 {
         self.last_index
     }

@@ -10,7 +10,7 @@ use crate::model::{
     ServerStatus,
 };
 
-/// A room by the log index that made it: shorter than its id, and in order of age.
+/// A room by the index of the command that made it: shorter than its id, and in order of age.
 pub(super) type RoomNumber = u64;
 
 /// What is known of a room's snapshot; the bytes are kept elsewhere, under room and index.
@@ -24,7 +24,7 @@ pub struct SnapshotMeta {
     pub size: u64,
     /// CRC-32 of the encoded snapshot.
     pub crc32: u32,
-    /// The log index that wrote it.
+    /// The index of the command that wrote it.
     pub index: u64,
     /// When, in milliseconds of cluster time.
     pub saved_at: u64,

@@ -43,20 +43,20 @@ pub enum Change {
     Lock(String),
     /// What is kept of a proposer changed.
     Proposer(ProposerId),
-    /// New snapshot bytes of a room, kept under the log index that wrote them.
+    /// New snapshot bytes of a room, kept under the index of the command that wrote them.
     SnapshotSaved {
         /// The room.
         room_id: RoomId,
-        /// The log index.
+        /// The command's index.
         index: u64,
         /// The encoded snapshot.
         bytes: Bytes,
     },
-    /// The snapshot bytes of a room that this log index wrote are needed no longer.
+    /// The snapshot bytes of a room that the command of this index wrote are needed no longer.
     SnapshotDropped {
         /// The room.
         room_id: RoomId,
-        /// The log index.
+        /// The command's index.
         index: u64,
     },
 }

@@ -133,7 +133,7 @@ impl Registry {
         Ok(number)
     }
 
-    /// A name that no other room has, nor can get: it ends in the log index. Only a room whose
+    /// A name that no other room has, nor can get: it ends in the command's index. Only a room whose
     /// server chose such a name by itself can be in the way; then a digit more is tried.
     fn room_name(&self, room_type: &RoomType, number: RoomNumber) -> Result<RoomId, Rejection> {
         let mut end = room_type.as_str().len().min(TYPE_IN_NAME_BYTES_MAX);

@@ -30,7 +30,7 @@ async fn node_process() {
     handle.connect().await.unwrap();
     handle.servers(Consistency::Linearizable).await.unwrap();
     let node = handle.node().unwrap();
-    let applied = node.registry().last_applied().map_or(0, |log_id| log_id.index);
+    let applied = node.registry().view().last_index();
     println!("cluster {} {applied}", node.status().cluster_id.unwrap());
     let mut orders = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(tokio::io::stdin()));
     while let Some(order) = orders.next_line().await.unwrap() {
@@ -157,7 +157,7 @@ fn locks_are_held_after_all_processes_were_killed_at_once() {
         for process in &mut processes {
             granted.extend((0..count).map(|_| process.answer("granted")));
         }
-        // A token is the log index that granted it.
+        // A token is the index of the command that granted it.
         newest = granted.iter().map(|lock| lock[1].parse().unwrap()).max().unwrap();
         for process in &mut processes {
             process.child.kill().unwrap();

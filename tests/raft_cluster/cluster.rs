@@ -10,7 +10,7 @@ use roomraft::{
     adapter::EventHub,
     model::ServerId,
     quic::{ClusterSecret, ClusterSecurity},
-    raft::{Proposal, RaftConfig, RaftHandle, RaftNode, RaftStatus},
+    raft::{Batch, Proposal, RaftConfig, RaftHandle, RaftNode, RaftStatus},
     registry::Operation,
 };
 use tempfile::TempDir;
@@ -110,7 +110,8 @@ pub(crate) async fn write(nodes: &[&RaftNode]) -> u64 {
     loop {
         for node in nodes {
             let raft: &RaftHandle = node.raft();
-            let command = Proposal::new(&Operation::Tick).expect("plain data").at(1);
+            let tick = Proposal::new(&Operation::Tick).expect("plain data");
+            let command = Batch::new([&tick]).expect("plain data").at(1);
             let written = tokio::time::timeout(Duration::from_secs(2), raft.client_write(command)).await;
             if let Ok(Ok(response)) = written {
                 return response.log_id.index;

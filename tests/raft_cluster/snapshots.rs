@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use futures_util::future::join_all;
 use roomraft::{
-    raft::{Proposal, RaftNode},
+    raft::{Batch, Proposal, RaftNode},
     registry::Operation,
 };
 
@@ -99,8 +99,8 @@ async fn entries_that_are_kept_for_peers_that_lag_do_not_fill_the_disk() {
     let metrics = loop {
         let round = (0..100).map(|at| {
             let key = format!("{}-{:x<400}", written + at, "");
-            let command = Proposal::new(&Operation::AcquireLock { key, ttl_ms: 1 }).expect("plain data").at(1);
-            node.raft().client_write(command)
+            let command = Proposal::new(&Operation::AcquireLock { key, ttl_ms: 1 }).expect("plain data");
+            node.raft().client_write(Batch::new([&command]).expect("plain data").at(1))
         });
         tokio::select! {
             metrics = &mut purged => break metrics.expect("the log is purged behind a snapshot"),

@@ -15,7 +15,7 @@ use roomraft::{
     model::{
         Epoch, Metadata, NewRoom, NewServer, NodeId, RoomEpoch, RoomId, RoomState, RoomType, ServerEpoch, ServerId,
     },
-    raft::{Entry, EntryPayload, LogId, Proposal, Storage, StorageError, TypeConfig, Vote},
+    raft::{Batch, Entry, EntryPayload, LogId, Proposal, Storage, StorageError, TypeConfig, Vote},
     registry::{Command, Operation, Origin, ProposerId, Record},
 };
 
@@ -66,9 +66,10 @@ pub(crate) fn command(index: u64) -> Command {
     Command { time_ms: 1_000 + index, origin, operation }
 }
 
-fn proposal(index: u64) -> Proposal {
+fn batch(index: u64) -> Batch {
     let Command { time_ms, origin, operation } = command(index);
-    Proposal::new(&operation).expect("plain data").by(origin.expect("an author")).at(time_ms)
+    let proposal = Proposal::new(&operation).expect("plain data").by(origin.expect("an author"));
+    Batch::new([&proposal]).expect("plain data").at(time_ms)
 }
 
 /// What the snapshot that was saved at an index holds.
@@ -82,7 +83,7 @@ pub(crate) async fn open(folder: &Path) -> Result<Storage, StorageError> {
 
 /// As in a cluster, the log begins at 0 with what is no command.
 pub(crate) fn entry(index: u64) -> Entry {
-    let payload = if index == 0 { EntryPayload::Blank } else { EntryPayload::Normal(proposal(index)) };
+    let payload = if index == 0 { EntryPayload::Blank } else { EntryPayload::Normal(batch(index)) };
     Entry { log_id: log_id(index), payload }
 }
 
@@ -98,6 +99,11 @@ pub(crate) async fn append(storage: &Storage, from: u64, to: u64) {
 pub(crate) async fn run(storage: &Storage, from: u64, to: u64) {
     storage.log().save_vote(&Vote { leader_id: LEADER, committed: true }).await.expect("saved");
     append(storage, from, to).await;
+    commit(storage, from, to).await;
+}
+
+/// Commits and applies the entries `from..=to` of the log.
+pub(crate) async fn commit(storage: &Storage, from: u64, to: u64) {
     let entries = storage.log().try_get_log_entries(from..=to).await.expect("read");
     let items = entries.into_iter().map(|entry| Ok((entry, None)));
     storage.state_machine().apply(stream::iter(items)).await.expect("applied");

@@ -6,7 +6,7 @@ fn propose(registry: &mut Registry, incarnation: u64, serial: u64, settled_below
     let proposer = ProposerId { node: 1, incarnation };
     let operation = Operation::AcquireLock { key: key.to_owned(), ttl_ms: 1000 };
     let origin = Some(Origin { proposer, serial, settled_below });
-    registry.apply(registry.last_index() + 1, &Command { time_ms: 0, origin, operation })
+    registry.apply(&Command { time_ms: 0, origin, operation })
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn one_of_each() -> Registry {
     let proposer = ProposerId { node: 300, incarnation: 2 };
     let operation = Operation::AcquireLock { key: "key".to_owned(), ttl_ms: 1000 };
     let origin = Some(Origin { proposer, serial: 4, settled_below: 3 });
-    world.registry.apply(7, &Command { time_ms: world.time_ms, origin, operation });
+    world.registry.apply(&Command { time_ms: world.time_ms, origin, operation });
     world.registry
 }
 

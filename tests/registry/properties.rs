@@ -11,7 +11,7 @@ use roomraft::{
 use crate::steps::{Step, room_type, steps, three_servers};
 
 fn next(registry: &mut Registry, command: &Command) -> Applied {
-    registry.apply(registry.last_index() + 1, command)
+    registry.apply(command)
 }
 
 /// The commands that these steps become, each with the registry before it.

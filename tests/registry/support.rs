@@ -10,7 +10,7 @@ use roomraft::{
 
 pub const TYPE: &str = "arena";
 
-/// A registry, its next log index and its time.
+/// A registry and its time.
 #[derive(Debug, Default, Clone)]
 pub struct World {
     pub registry: Registry,
@@ -22,7 +22,7 @@ pub struct World {
 impl World {
     pub fn apply(&mut self, operation: Operation) -> Reply {
         let command = Command { time_ms: self.time_ms, origin: None, operation };
-        let applied = self.registry.apply(self.registry.last_index() + 1, &command);
+        let applied = self.registry.apply(&command);
         let reply = applied.reply.clone();
         self.last = Some(applied);
         reply

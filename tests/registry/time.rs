@@ -16,7 +16,7 @@ fn time_never_goes_back() {
     let mut world = World { time_ms: 5000, ..World::default() };
     world.apply(Operation::Tick);
     let command = Command { time_ms: 10, origin: None, operation: acquire(100) };
-    world.registry.apply(world.registry.last_index() + 1, &command);
+    world.registry.apply(&command);
     assert_eq!(world.registry.now_ms(), 5000);
     let token = LockToken(world.registry.last_index());
     assert_eq!(world.registry.lock("key"), Some(LockRecord { token, deadline_ms: 5100 }));

@@ -80,7 +80,7 @@ impl World {
 
     fn apply(&mut self, operation: Operation) -> Reply {
         let command = Command { time_ms: self.time_ms, origin: None, operation };
-        self.registry.apply(self.registry.last_index() + 1, &command).reply
+        self.registry.apply(&command).reply
     }
 
     fn row(&self) -> RoomRegistration {
