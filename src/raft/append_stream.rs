@@ -1,8 +1,9 @@
 //! Replication to one follower: frames of entries go out in order on one stream, answers come back.
 //!
-//! One frame is under way at a time; what is appended to the log meanwhile goes into the next one
-//! together. A follower that is kept supplied with small frames costs more processor time than it
-//! saves in waiting, since its answer waits for its disk anyway. The stream breaks off where nothing
+//! One frame with entries is under way at a time; what is appended to the log meanwhile goes into
+//! the next one together. A follower that is kept supplied with small frames costs more processor
+//! time than it saves in waiting, since its answer waits for its disk anyway. A frame that only says
+//! what is committed waits for no disk, and nothing waits for it. The stream breaks off where nothing
 //! was answered for a while though something was sent, since a partition would wedge it for good
 //! otherwise; and whoever drops the answers ends the writer.
 
@@ -37,8 +38,18 @@ type Item = Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>;
 struct Written {
     frames: AtomicU64,
     all: AtomicBool,
+    answered: AtomicU64,
     /// Told at each answer.
     answer: Notify,
+}
+
+impl Written {
+    /// Waits until so many frames are answered.
+    async fn are_answered(&self, frames: u64) {
+        while self.answered.load(Ordering::SeqCst) < frames {
+            self.answer.notified().await;
+        }
+    }
 }
 
 /// The reading end; the writer dies with it.
@@ -46,7 +57,6 @@ struct Answers {
     receive: RecvStream,
     writer: JoinHandle<()>,
     written: Arc<Written>,
-    answered: u64,
     patience: Duration,
 }
 
@@ -69,7 +79,7 @@ where
 {
     let written = Arc::new(Written::default());
     let writer = tokio::spawn(write_all(send, input, Arc::clone(&written)));
-    let answers = Answers { receive, writer, written, answered: 0, patience };
+    let answers = Answers { receive, writer, written, patience };
     Box::pin(stream::unfold(Some(answers), |answers| async move {
         let mut answers = answers?;
         let item = answers.next().await?;
@@ -84,14 +94,14 @@ where
 {
     while let Some(request) = input.next().await {
         // Counted first: an answer must never be ahead of the count.
-        written.frames.fetch_add(1, Ordering::SeqCst);
+        let frames = written.frames.fetch_add(1, Ordering::SeqCst) + 1;
+        let carries_entries = !request.entries.is_empty();
         if write_message(&mut send, &AppendFrame::from(request)).await.is_err() {
             // The reader finds the connection lost as well, and says so.
             return;
         }
-        // A heartbeat is one frame, and known to be the last.
-        if input.size_hint().1 != Some(0) {
-            written.answer.notified().await;
+        if carries_entries {
+            written.are_answered(frames).await;
         }
     }
     written.all.store(true, Ordering::SeqCst);
@@ -101,7 +111,7 @@ where
 
 impl Answers {
     fn outstanding(&self) -> bool {
-        self.written.frames.load(Ordering::SeqCst) > self.answered
+        self.written.frames.load(Ordering::SeqCst) > self.written.answered.load(Ordering::SeqCst)
     }
 
     async fn next(&mut self) -> Option<Item> {
@@ -109,7 +119,7 @@ impl Answers {
             return None;
         }
         let read = self.read_in_time().await;
-        self.answered += 1;
+        self.written.answered.fetch_add(1, Ordering::SeqCst);
         self.written.answer.notify_one();
         match read {
             Ok(Some(Ok(answer))) => Some(Ok(answer.into())),
@@ -121,7 +131,7 @@ impl Answers {
 
     async fn read_in_time(&mut self) -> Result<Option<Answer<AppendAnswer>>, String> {
         let written = Arc::clone(&self.written);
-        let (answered, patience) = (self.answered, self.patience);
+        let (answered, patience) = (written.answered.load(Ordering::SeqCst), self.patience);
         let mut read = std::pin::pin!(read_message(&mut self.receive));
         let mut was_due = false;
         loop {
