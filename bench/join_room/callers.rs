@@ -39,8 +39,8 @@ pub struct Slice {
     pub redirected: f64,
     /// Calls that were refused for a moment and sent again.
     pub refused: f64,
-    /// Log entries for each join, those of the leaves and of the rooms that come and go included.
-    pub entries: f64,
+    /// Commands for each join, those of the leaves and of the rooms that come and go included.
+    pub commands: f64,
     /// Processor time a second: of the servers, and of the callers.
     pub servers_cores: f64,
     pub callers_cores: f64,
@@ -64,7 +64,7 @@ impl Callers {
 
     /// Has them join for so long.
     pub fn run(&mut self, fleet: &mut Fleet, seconds: Duration) -> Slice {
-        let entries = fleet.entries();
+        let commands = fleet.commands();
         let (servers, own, began) = (fleet.processor_time(), processor_time("self"), Instant::now());
         let running = self.callers.iter_mut().map(|caller| caller.run(began + seconds));
         let tallies = self.runtime.block_on(join_all(running));
@@ -79,7 +79,7 @@ impl Callers {
             p99_ms: at(990),
             redirected: count(redirected) / count(times.len().max(1)),
             refused: count(tallies.iter().map(|tally| tally.refused).sum()),
-            entries: (fleet.entries() - entries) / count(times.len().max(1)),
+            commands: (fleet.commands() - commands) / count(times.len().max(1)),
             servers_cores: (fleet.processor_time() - servers) / took,
             callers_cores: (processor_time("self") - own) / took,
         }

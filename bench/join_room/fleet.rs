@@ -92,10 +92,10 @@ impl Fleet {
         began.elapsed()
     }
 
-    /// How many entries the log of the first server has; 0 without one.
-    pub fn entries(&mut self) -> f64 {
+    /// How many commands the registry of the first server has applied; 0 without Raft.
+    pub fn commands(&mut self) -> f64 {
         let first = self.servers.first_mut().expect("at least one server");
-        first.ask("entries").as_f64().expect("a number")
+        first.ask("commands").as_f64().expect("a number")
     }
 
     /// The processor time in seconds that the servers have used together, Redis included.

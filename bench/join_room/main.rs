@@ -104,7 +104,7 @@ fn report(figures: &mut Vec<Figure>, case: &str, ours: &[Slice], peer: Option<&[
     add(format!("{case}, p99"), |slice| slice.p99_ms, "ms");
     add(format!("{case}, redirected"), |slice| slice.redirected, "of all");
     add(format!("{case}, refused for a moment"), |slice| slice.refused, "calls");
-    add(format!("{case}, log entries"), |slice| slice.entries, "a join");
+    add(format!("{case}, commands"), |slice| slice.commands, "a join");
     add(format!("{case}, the servers' share of the machine"), |slice| slice.servers_cores, "cores");
     add(format!("{case}, the callers' share of the machine"), |slice| slice.callers_cores, "cores");
 }

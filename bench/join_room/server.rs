@@ -47,9 +47,9 @@ pub fn serve(role: &Value) {
             runtime.block_on(stock.add(rooms));
             json!(rooms)
         }
-        _ if command == "entries" => {
+        _ if command == "commands" => {
             let node = node.as_ref().and_then(|adapter| adapter.node());
-            json!(node.map_or(0, |node| node.status().last_applied))
+            json!(node.map_or(0, |node| node.registry().view().last_index()))
         }
         _ => json!(server.address().to_string()),
     });

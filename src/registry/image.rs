@@ -138,7 +138,7 @@ impl Registry {
                 (RecordKind::Seat, seat_key(room_id, *seat_id), seat.map(|seat| seat_record(room_id, seat)))
             }
             Change::Lock(key) => {
-                let record = self.locks.get(key.as_str()).map(|lock| lock_record(key, lock));
+                let record = self.locks.get(key).map(|lock| lock_record(key, lock));
                 (RecordKind::Lock, key.as_bytes().to_vec(), record)
             }
             Change::Proposer(id) => {

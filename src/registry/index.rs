@@ -122,18 +122,18 @@ impl Registry {
 
     /// Sets a lock, or removes it.
     pub(super) fn swap_lock(&mut self, effects: &mut Effects, key: &str, lock: Option<LockRecord>) {
-        let name: Arc<str> = Arc::from(key);
-        let old = match lock {
-            Some(lock) => self.locks.insert(Arc::clone(&name), lock),
-            None => self.locks.remove(&name),
+        let (name, old) = match self.locks.remove_with_key(key) {
+            Some((name, old)) => (name, Some(old)),
+            None => (Arc::from(key), None),
         };
         if let Some(old) = old {
             self.deadlines.remove(&(old.deadline_ms, Due::Lock(Arc::clone(&name))));
         }
         if let Some(lock) = lock {
-            self.deadlines.insert((lock.deadline_ms, Due::Lock(name)));
+            self.locks.insert(Arc::clone(&name), lock);
+            self.deadlines.insert((lock.deadline_ms, Due::Lock(Arc::clone(&name))));
         }
-        effects.change(Change::Lock(key.to_owned()));
+        effects.change(Change::Lock(name));
     }
 
     /// Enters a room in the indexes that depend on its owner and state.

@@ -1,5 +1,7 @@
 //! What a registry answers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +42,7 @@ pub enum Change {
     /// A seat came, changed or went.
     Seat(RoomId, SeatId),
     /// A lock came, changed or went.
-    Lock(String),
+    Lock(Arc<str>),
     /// What is kept of a proposer changed.
     Proposer(ProposerId),
     /// New snapshot bytes of a room, kept under the index of the command that wrote them.
