@@ -4,6 +4,9 @@
 //! every decode. It is meant to be replaceable, since bincode 2 is no longer developed.
 //! Nothing here panics on bytes from outside.
 
+use std::io::{self, Write};
+
+use bincode::error::{DecodeError, EncodeError};
 use serde::{Deserialize, Serialize};
 
 /// The version byte before each encoded value.
@@ -32,10 +35,10 @@ pub enum CodecError {
     },
     /// Bytes that do not spell the value.
     #[error("malformed encoding: {0}")]
-    Malformed(#[from] bincode::error::DecodeError),
+    Malformed(#[from] DecodeError),
     /// A value that cannot be encoded.
     #[error("cannot encode: {0}")]
-    Unencodable(#[from] bincode::error::EncodeError),
+    Unencodable(#[from] EncodeError),
 }
 
 fn config() -> impl bincode::config::Config {
@@ -48,18 +51,25 @@ fn config() -> impl bincode::config::Config {
 /// [`CodecError::Unencodable`] where its `Serialize` fails.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
     // Counting first is cheaper than growing, and nothing is left over in what is kept.
-    encode_sized(value, encoded_size(value)?)
+    let mut bytes = Vec::with_capacity(encoded_size(value)?);
+    write(value, &mut bytes)?;
+    Ok(bytes)
 }
 
-/// As [`encode`], for a value that is known to take so many bytes.
+/// As [`encode`], into a writer, without bytes of its own in between.
 ///
 /// # Errors
-/// [`CodecError::Unencodable`] where its `Serialize` fails.
-pub fn encode_sized<T: Serialize>(value: &T, size: usize) -> Result<Vec<u8>, CodecError> {
-    let mut bytes = Vec::with_capacity(size);
-    bytes.push(VERSION);
-    bincode::serde::encode_into_std_write(value, &mut bytes, config())?;
-    Ok(bytes)
+/// That of the writer; `InvalidData` where the `Serialize` fails. Some of it may be written then.
+pub fn encode_into<T: Serialize, W: Write>(value: &T, writer: &mut W) -> io::Result<()> {
+    write(value, writer).map_err(|error| match error {
+        EncodeError::Io { inner, .. } => inner,
+        other => io::Error::new(io::ErrorKind::InvalidData, other),
+    })
+}
+
+fn write<T: Serialize, W: Write>(value: &T, writer: &mut W) -> Result<(), EncodeError> {
+    writer.write_all(&[VERSION]).map_err(|inner| EncodeError::Io { inner, index: 0 })?;
+    bincode::serde::encode_into_std_write(value, writer, config()).map(drop)
 }
 
 /// How many bytes [`encode`] would give, without keeping them.

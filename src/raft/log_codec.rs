@@ -129,13 +129,11 @@ impl codeq::Decode for StoredVote {
 
 impl codeq::Encode for StoredPayload {
     fn encode<W: Write>(&self, mut writer: W) -> io::Result<usize> {
-        let size = usize::try_from(self.size).map_err(invalid)?;
-        let bytes = codec::encode_sized(&self.payload, size).map_err(invalid)?;
-        let length = u32::try_from(bytes.len()).map_err(invalid)?;
+        let length = u32::try_from(self.size).map_err(invalid)?;
         let header = payload_header(length);
         writer.write_all(&header)?;
-        writer.write_all(&bytes)?;
-        Ok(header.len() + bytes.len())
+        codec::encode_into(&self.payload, &mut writer)?;
+        Ok(header.len() + length as usize)
     }
 }
 
