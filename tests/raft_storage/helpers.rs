@@ -69,10 +69,14 @@ pub(crate) fn command(index: u64) -> Command {
 fn batch(index: u64) -> Batch {
     let Command { time_ms, origin, operation } = command(index);
     let proposal = Proposal::new(&operation).expect("plain data").by(origin.expect("an author"));
-    Batch::new([&proposal]).expect("plain data").at(time_ms)
+    // Whose epochs are tested comes first; from then on an entry holds two commands.
+    let key = format!("second-{}", index % 3);
+    let second = Proposal::new(&Operation::AcquireLock { key, ttl_ms: 2 }).expect("plain data");
+    let proposals = [proposal, second];
+    Batch::new(&proposals[..if index < 3 { 1 } else { 2 }]).expect("plain data").at(time_ms)
 }
 
-/// What the snapshot that was saved at an index holds.
+/// What the snapshot that entry `index` saves holds; its version is the same number.
 pub(crate) fn room_bytes(index: u64) -> Bytes {
     Bytes::from(format!("state-{index}-").repeat(50))
 }

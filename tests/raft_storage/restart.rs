@@ -16,7 +16,7 @@ use crate::helpers::{append, copy, files, image, log_id, open, room_bytes, run, 
 async fn assert_room_bytes(storage: &Storage, index: u64) {
     let room_id = RoomId::new("arena-own").expect("an id");
     let (meta, bytes) = storage.registry().load_snapshot(&room_id).await.expect("readable").expect("there");
-    assert_eq!((meta.index, bytes), (index, room_bytes(index)));
+    assert_eq!((meta.version, bytes), (index, room_bytes(index)));
 }
 
 /// A folder with a Raft snapshot at 20, the log purged up to 15, 30 applied, and closed in order.
